@@ -1,0 +1,109 @@
+"""What a person sees when something is refused or fails: one sentence, what to do next, and the request's id."""
+
+import logging
+from typing import Any
+
+from flask import Flask, Response, jsonify, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from dashboard.security import LARGEST_REQUEST, request_id, wants_page
+from store.errors import (
+    ConflictError,
+    DatabaseError,
+    DuplicateError,
+    InvalidValueError,
+    JsonSideError,
+    MissingReferenceError,
+    NotFoundError,
+    StillInUseError,
+    StoreError,
+)
+
+log = logging.getLogger("tandem.pages")
+
+# Status -> what happened, and what to do next.
+PAGES: dict[int, tuple[str, str]] = {
+    400: ("The request could not be understood.", "Go back, reload the page and try again."),
+    401: (
+        "You are not signed in.",
+        "Sign in in another tab, then reload this page and let the browser send the form again: nothing you typed is lost.",
+    ),
+    403: ("Your role does not allow this.", "Ask an admin to do it, or to give you another role."),
+    404: ("There is no such page.", "Check the address, or start from the home page."),
+    405: ("This address does not take such a request.", "Start from the home page."),
+    409: ("Somebody else changed this meanwhile.", "Go back, reload the page and compare before you save again."),
+    413: (
+        "This is more than Tandem takes at once.",
+        f"At most {LARGEST_REQUEST // 1024**2} MiB of files and 16 MiB of text. Nothing was saved: go back, where your text "
+        "still stands, and send less at once.",
+    ),
+    429: ("Too many attempts.", "Wait some minutes and try again."),
+    500: ("Something went wrong in Tandem.", "Try again; if it happens again, look for the request's id in the log."),
+}
+CSRF_PAGE = (
+    "This form was not sent from a page of Tandem that is still valid.",
+    "Go back, reload the page and send it again. If that does not help, let your browser keep cookies for this address.",
+)
+STATUSES: dict[type[StoreError], int] = {
+    NotFoundError: 404,
+    ConflictError: 409,
+    InvalidValueError: 422,
+    DuplicateError: 422,
+    MissingReferenceError: 422,
+    StillInUseError: 422,
+    DatabaseError: 503,
+    JsonSideError: 503,
+}
+
+
+def mount(app: Flask) -> None:
+    """Give the application its error pages."""
+    app.register_error_handler(CSRFError, _forged)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(StoreError, _store_error)
+
+
+def status_of(error: StoreError) -> int:
+    """The HTTP status that says what kind of refusal it is."""
+    return next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)
+
+
+def error_response(status: int, sentence: str, hint: str) -> Response:
+    """The page of an error, or the same as JSON for a script."""
+    if not wants_page():
+        body: dict[str, Any] = {"error": sentence, "hint": hint, "requestId": request_id()}
+        return make_response(jsonify(body), status)
+    told = {"status": status, "sentence": sentence, "hint": hint, "request_id": request_id()}
+    try:
+        page = render_template("errors/error.html", **told)
+    except Exception:
+        # The page's own frame may need what has just failed; the sentence must be read all the same.
+        log.exception("The error page could not be made")
+        plain = make_response(f"{sentence}\n{hint}\nRequest {request_id()}\n", status)
+        plain.mimetype = "text/plain"
+        return plain
+    return make_response(page, status)
+
+
+def _forged(error: CSRFError) -> Response:
+    log.warning("Refused without a valid CSRF token: %s %r", request.method, request.path)
+    return error_response(400, *CSRF_PAGE)
+
+
+def _http_error(error: HTTPException) -> Any:
+    if error.response is not None:
+        return error.response  # whoever raised it made the page: a conflict that keeps what was typed
+    status = error.code or 500
+    sentence, hint = PAGES.get(status) or (f"{error.name}.", "Go back and try again.")
+    response = error_response(status, sentence, hint)
+    for name, value in error.get_headers():
+        if name in {"Allow", "Retry-After", "Content-Range"}:
+            response.headers[name] = value
+    return response
+
+
+def _store_error(error: StoreError) -> Response:
+    status = status_of(error)
+    log.log(logging.ERROR if status >= 500 else logging.INFO, "%s %r: %s", request.method, request.path, error, exc_info=error)
+    return error_response(status, error.message, error.hint)

@@ -1,0 +1,40 @@
+"""How a value is told in words; what it looks like is the templates' part, and escaping is theirs too."""
+
+from typing import Any
+
+from store import codec
+
+
+def excerpt(text: Any, length: int = 120) -> str:
+    """The beginning of a text on one line, cut at a word with an ellipsis."""
+    if text is None:
+        return ""
+    beginning = str(text)[: length * 4]
+    line = " ".join(beginning.split())
+    if len(line) <= length:
+        return line if len(str(text)) == len(beginning) else f"{line}…"
+    head = line[:length]
+    whole, _, _ = head.rpartition(" ")
+    return f"{whole if len(whole) > length // 2 else head}…"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """``1 character``, ``2,000 characters``."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def yes_no(value: Any) -> str:
+    """A boolean as a word."""
+    return "yes" if value else "no"
+
+
+def pretty_json(value: Any) -> str:
+    """Free-form JSON as indented text; empty for nothing."""
+    return "" if value is None else codec.dumps_pretty(value).decode()
+
+
+def listed(names: list[str], at_most: int = 5) -> str:
+    """``Ada, Bo and 3 more``."""
+    if len(names) > at_most:
+        return f"{', '.join(names[:at_most])} and {len(names) - at_most:,} more"
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

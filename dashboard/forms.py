@@ -1,0 +1,282 @@
+"""Form fields that know what a browser sends for them, so that two versions of a record can be compared field by field.
+
+``sent()`` is what a field would send as it stands, in one canonical spelling: request name -> values. A form's
+``snapshot()`` is that of all its fields. Only fields whose snapshot differs from the one the person saw are written, so
+that a value no form can carry exactly (Windows line ends, a JSON null) stays what it is as long as nobody touches it.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from flask_admin.form import BaseForm
+from wtforms import BooleanField, Field, SelectField, StringField, TextAreaField, ValidationError
+from wtforms.validators import InputRequired, Length, StopValidation
+
+from store import codec
+from store.codec import JsonSyntaxError
+from store.errors import InvalidValueError
+
+Sent = dict[str, list[str]]
+Snapshot = dict[str, Sent]
+
+
+def plain_lines(text: str) -> str:
+    """Text with the line ends of this house; browsers send ``\\r\\n`` for every one."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def storable(form: BaseForm, field: Field) -> None:
+    """Refuse what no side can keep, beside the field and before anything is written."""
+    try:
+        codec.check_text(field.data or "")
+    except InvalidValueError as error:
+        raise ValidationError(f"{error.message} {error.hint}") from error
+
+
+class Filled:
+    """The field has to say something. The message names the field, for it is read in the summary too."""
+
+    def __init__(self) -> None:
+        self.field_flags = {"required": True}
+
+    def __call__(self, form: BaseForm, field: Field) -> None:
+        if not (field.data or "").strip():
+            raise StopValidation(f"{field.label.text} is empty. Write something and save again.")
+
+
+class Line(StringField):
+    """One line of text. ``nullable``: empty means none."""
+
+    nullable = False
+
+    def __init__(self, label: str, *, nullable: bool = False, longest: int = 500, **rest: Any) -> None:
+        self.nullable = nullable
+        rules = [Length(max=longest, message=f"{label} may have %(max)d characters at most."), storable]
+        super().__init__(label, validators=[*rest.pop("validators", ()), *rules], **rest)
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if valuelist:
+            self.data = " ".join(plain_lines(valuelist[0]).split("\n")).strip()
+
+    def sent(self) -> Sent:
+        return {self.name: [plain_lines(self.data or "").strip()]}
+
+    def value(self) -> str | None:
+        return (self.data or None) if self.nullable else (self.data or "")
+
+
+class LongText(TextAreaField):
+    """Text of many lines."""
+
+    def __init__(self, label: str, *, nullable: bool = False, rows: int = 6, **rest: Any) -> None:
+        self.nullable, self.rows = nullable, rows
+        super().__init__(label, validators=[*rest.pop("validators", ()), storable], **rest)
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if valuelist:
+            self.data = plain_lines(valuelist[0])
+
+    def sent(self) -> Sent:
+        return {self.name: [plain_lines(self.data or "")]}
+
+    def value(self) -> str | None:
+        return (self.data or None) if self.nullable else (self.data or "")
+
+
+class Flag(BooleanField):
+    """A tick box. Not sent means no, once a form was sent at all."""
+
+    def sent(self) -> Sent:
+        return {self.name: ["1"] if self.data else []}
+
+    def value(self) -> bool:
+        return bool(self.data)
+
+
+class Choice(SelectField):
+    """One of few."""
+
+    def sent(self) -> Sent:
+        return {self.name: [self.data or ""]}
+
+    def value(self) -> str | None:
+        return self.data or None
+
+
+class Tags(Field):
+    """Tag ids. ``<name>-new`` holds names of tags to be made, separated by commas: for a page without scripts."""
+
+    new_names: tuple[str, ...] = ()
+
+    def process(self, formdata: Any, data: Any = None, extra_filters: Any = None) -> None:
+        self.process_errors = []
+        self.object_data = self.data = list(data or ())
+        self.raw_data = None
+        if formdata is not None and formdata:
+            self.raw_data = formdata.getlist(self.name)
+            self.data = list(dict.fromkeys(filter(None, self.raw_data)))
+            told = ",".join(formdata.getlist(f"{self.name}-new"))
+            self.new_names = tuple(dict.fromkeys(name.strip() for name in told.split(",") if name.strip()))
+
+    def sent(self) -> Sent:
+        return {self.name: sorted(self.data)}
+
+    def value(self) -> list[str]:
+        return list(self.data)
+
+
+class PersonaLinks(Field):
+    """Personas a character knows: ``<name>`` their ids, ``<name>-default`` the id of the one that is the default."""
+
+    def process(self, formdata: Any, data: Any = None, extra_filters: Any = None) -> None:
+        self.process_errors = []
+        self.object_data = self.data = [dict(link) for link in data or ()]
+        self.raw_data = None
+        if formdata is not None and formdata:
+            default = formdata.get(f"{self.name}-default", "")
+            self.raw_data = formdata.getlist(self.name)
+            ids = dict.fromkeys(filter(None, self.raw_data))
+            self.data = [{"personaId": one, "isDefault": one == default} for one in ids]
+
+    @property
+    def default_persona(self) -> str:
+        """The id of the default persona; empty when there is none."""
+        return next((link["personaId"] for link in self.data if link["isDefault"]), "")
+
+    def sent(self) -> Sent:
+        return {self.name: sorted(link["personaId"] for link in self.data), f"{self.name}-default": [self.default_persona]}
+
+    def value(self) -> list[dict[str, Any]]:
+        return list(self.data)
+
+
+class JsonObject(TextAreaField):
+    """Free-form JSON as text. A wrong text tells its place (``line``, ``column``); an untouched one is not looked at."""
+
+    line: int | None = None
+    column: int | None = None
+
+    def __init__(self, label: str, *, rows: int = 8, **rest: Any) -> None:
+        self.rows = rows
+        self.parsed: Any = None
+        super().__init__(label, **rest)
+
+    def process_data(self, value: Any) -> None:
+        self.data = "" if value is None else codec.dumps_pretty(value).decode()
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if valuelist:
+            self.data = plain_lines(valuelist[0])
+
+    def pre_validate(self, form: Any) -> None:
+        self.parsed = None
+        if not self.data or not self.data.strip() or form.seen.get(self.short_name) == self.sent():
+            return
+        try:
+            self.parsed = codec.loads(self.data)
+        except JsonSyntaxError as error:
+            self.line, self.column = error.line, error.column
+            raise ValidationError(f"This is not JSON yet: {error.message} {error.hint}") from error
+        except InvalidValueError as error:
+            raise ValidationError(f"{error.message} {error.hint}") from error
+        if not isinstance(self.parsed, dict):
+            raise ValidationError('It has to be a JSON object, such as {"a": 1}, or empty. Put braces around it.')
+
+    def sent(self) -> Sent:
+        return {self.name: [plain_lines(self.data or "").strip("\n")]}
+
+    def value(self) -> Any:
+        return self.parsed
+
+
+class RecordForm(BaseForm):
+    """A form over a record. ``seen`` is the snapshot the person started from; empty for a new record."""
+
+    seen: Snapshot
+
+    def __init__(self, formdata: Any = None, obj: Any = None, prefix: str = "", **rest: Any) -> None:
+        self.seen = read_snapshot(formdata.get("seen", "")) if formdata else {}
+        super().__init__(formdata, obj, prefix, **rest)
+
+    def snapshot(self) -> Snapshot:
+        """What each field would send as it stands."""
+        return {field.short_name: field.sent() for field in self}
+
+    def changed(self) -> list[str]:
+        """The fields that differ from what the person saw."""
+        return [name for name, sent in self.snapshot().items() if sent != self.seen.get(name)]
+
+    def fields(self, names: Iterable[str]) -> dict[str, Any]:
+        """The store's fields of some form fields."""
+        return {name: self[name].value() for name in names}
+
+    def adopt(self, problems: dict[str, str]) -> list[str]:
+        """Hang the store's complaints on the fields they name; those of other fields come back as sentences."""
+        left = []
+        for name, reason in problems.items():
+            field = self._fields.get(name.partition(".")[0])
+            if field is None:
+                left.append(f"{name}: {reason}.")
+            else:
+                field.errors = [*field.errors, f"{field.label.text}: {reason}."]
+        return left
+
+
+def read_snapshot(text: str) -> Snapshot:
+    """A snapshot from a hidden field; empty when it is none. It decides what is compared, never what may be written."""
+    try:
+        told = json.loads(text or "{}")
+        return {
+            str(field): {str(name): [str(value) for value in values] for name, values in sent.items()}
+            for field, sent in told.items()
+        }
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return {}
+
+
+def spell_snapshot(snapshot: Snapshot) -> str:
+    """A snapshot as the hidden field ``seen`` carries it."""
+    return json.dumps(snapshot, ensure_ascii=False, separators=(",", ":"))
+
+
+class CharacterForm(RecordForm):
+    name = Line("Name", validators=[Filled()])
+    title = Line("Title", nullable=True, description="A short line under the name.")
+    isFavorite = Flag("Favourite")
+    tags = Tags("Tags")
+    description = LongText("Description", rows=8)
+    personality = LongText("Personality", rows=6)
+    scenario = LongText("Scenario", rows=5)
+    firstMessage = LongText("First message", rows=6, description="What the character says when a chat begins.")
+    exampleDialogues = LongText("Example dialogues", nullable=True, rows=6)
+    systemPrompt = LongText("System prompt", nullable=True, rows=5)
+    personaLinks = PersonaLinks("Personas")
+    avatarUrl = Line("Avatar address", nullable=True, longest=4000, description="Where the picture lies.")
+    defaultImageId = Line("Default image", nullable=True, description="The id of an image of this installation.")
+    sillyTavernData = JsonObject("SillyTavern data", description="A JSON object, or empty.")
+
+
+class PersonaForm(RecordForm):
+    name = Line("Name", validators=[Filled()])
+    title = Line("Title", nullable=True, description="A short line under the name.")
+    tags = Tags("Tags")
+    description = LongText("Description", rows=8)
+    personalityTraits = LongText("Personality traits", nullable=True, rows=6)
+    avatarUrl = Line("Avatar address", nullable=True, longest=4000, description="Where the picture lies.")
+    defaultImageId = Line("Default image", nullable=True, description="The id of an image of this installation.")
+    sillyTavernData = JsonObject("SillyTavern data", description="A JSON object, or empty.")
+
+
+class TagForm(RecordForm):
+    name = Line("Name", longest=100, validators=[Filled()])
+
+
+class UserForm(RecordForm):
+    email = Line("E-mail", longest=320, validators=[Filled()])
+    name = Line("Name", nullable=True)
+
+
+def owner_field(choices: list[tuple[str, str]]) -> Choice:
+    """Who a new record belongs to; asked only where there are several users."""
+    return Choice("User", choices=choices, validators=[InputRequired("Choose the user it belongs to.")])

@@ -1,0 +1,40 @@
+"""Two addresses for whoever watches over the process: is it up, and can it work?"""
+
+import os
+
+from flask import Blueprint, Response, current_app, jsonify
+
+from store import Store
+from store.errors import StoreError
+
+health = Blueprint("health", __name__)
+
+
+@health.get("/healthz")
+def healthz() -> Response:
+    """The process answers."""
+    return jsonify({"up": True})
+
+
+@health.get("/readyz")
+def readyz() -> tuple[Response, int]:
+    """What Tandem works on is usable; status 503 when something is not. Says which, and nothing more to a stranger."""
+    store: Store = current_app.extensions["tandem_store"]
+    checks = {"database": _database_answers(store), "jsonSide": _json_side_usable(store)}
+    ready = False not in checks.values()
+    return jsonify({"ready": ready, **checks}), 200 if ready else 503
+
+
+def _database_answers(store: Store) -> bool:
+    try:
+        store.database.get_state("ready")
+    except StoreError:
+        return False
+    return True
+
+
+def _json_side_usable(store: Store) -> bool | None:
+    """None where the backend has no JSON side."""
+    if store.settings.data_backend == "sql":
+        return None
+    return os.access(store.settings.data_dir, os.R_OK | os.W_OK | os.X_OK) and store.settings.data_dir.is_dir()

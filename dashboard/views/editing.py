@@ -1,0 +1,274 @@
+"""The pages that change one record: new, edit (with a merge page when somebody else was faster), delete.
+
+The three writers ``create_model``, ``update_model`` and ``delete_model`` are the only places that write; hooks are not used.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from flask import request, url_for
+from flask_admin import expose
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import Conflict
+from werkzeug.wrappers import Response
+
+from dashboard import notices
+from dashboard.forms import RecordForm, Snapshot, owner_field, read_snapshot, spell_snapshot
+from dashboard.views.base import RepositoryView, status_of
+from dashboard.views.merging import choices_in, differences, marked, resolved
+from store.errors import ConflictError, InvalidRecordError, NotFoundError, StoreError
+
+Answer = Response | str | tuple[str, int]
+
+
+class EditableView(RepositoryView):
+    """A noun whose records can be made, changed and deleted here."""
+
+    fields_template: ClassVar[str]
+    roles: ClassVar[Mapping[str, str]] = {
+        **RepositoryView.roles,
+        "create_view": "editor",
+        "edit_view": "editor",
+        "delete_view": "editor",
+    }
+    can_create = can_edit = can_delete = True
+    create_template, edit_template = "admin/model/create.html", "admin/model/edit.html"
+    owned = True  # a new record belongs to a user
+
+    # -------------------------------------------------------------- form <-> record
+
+    def values_of(self, document: Any) -> dict[str, Any]:
+        """The form's values of a record. A value Quilltap's shape has no place for is shown all the same."""
+        return {name: document.value(name) for name in self._edit_form_class()._fields}
+
+    def fields_from(self, form: RecordForm, names: list[str], user_id: str) -> dict[str, Any]:
+        """What a form becomes: the store's fields. Here is the place where names of new tags become tags."""
+        return form.fields(names)
+
+    def edit_form(self, obj: Any = None, formdata: Any = None) -> RecordForm:
+        form: RecordForm = self._edit_form_class(formdata, data=self.values_of(obj))
+        return form
+
+    def create_form(self, obj: Any = None) -> RecordForm:
+        """An empty form; with ``?from=ID`` one that holds what another record says. Several users: it asks for whom."""
+        formdata = request.form if request.method == "POST" else None
+        form_class = self._create_form_class
+        if self.owned and len(users := self.users()) > 1:
+            form_class = type(form_class.__name__, (form_class,), {"userId": owner_field(users)})
+        data = self.presets()
+        form: RecordForm = form_class(formdata, data=data)
+        return form
+
+    def presets(self) -> dict[str, Any]:
+        """What a new record starts with."""
+        data: dict[str, Any] = {}
+        if self.owned and (user := self.store.users.get_current_user()) is not None:
+            data["userId"] = user.id
+        pattern = self.get_one(request.args.get("from"))
+        if pattern is not None:
+            data.update(self.values_of(pattern), userId=pattern.userId, name=f"{pattern.name} (copy)")
+        return data
+
+    def owner_of(self, form: RecordForm) -> str:
+        """The user a new record belongs to."""
+        if "userId" in form:
+            return str(form["userId"].data)
+        user = self.store.users.get_current_user()
+        if user is None:
+            raise NotFoundError(
+                f"There is no user yet, and every {self.noun} belongs to one.", hint="Create a user first, then come back."
+            )
+        return str(user.id)
+
+    # -------------------------------------------------------------- the three writers
+
+    def create_model(self, form: RecordForm) -> Any:
+        """The new record; None when the store refused, and then the form says why."""
+        user_id = self.owner_of(form) if self.owned else ""
+        names = [name for name in form._fields if name != "userId"]
+        fields = self.fields_from(form, names, user_id)
+        if self.owned:
+            fields["userId"] = user_id
+        try:
+            result = self.repository.create(fields)
+        except StoreError as error:
+            self.explain(form, error)
+            return None
+        notices.tell_result(result, f"Created the {self.noun} “{result.value.name}”.")
+        return result.value
+
+    def update_model(self, form: RecordForm, model: Any) -> bool:
+        """Whether it is saved. Only what the person changed is written.
+
+        Raises Conflict with the merge page as its response when somebody else changed the record meanwhile.
+        """
+        names = form.changed()
+        if not names:
+            notices.tell(f"Nothing was changed in “{self.title_of(model)}”.", notices.INFO)
+            return True
+        try:
+            fields = self.fields_from(form, names, getattr(model, "userId", ""))
+            result = self.repository.update(
+                self.get_pk_value(model), fields, expected=request.form.get("version", "")
+            )
+        except ConflictError as error:
+            page = self.merge_page(form, error.current if error.current is not None else model, error)
+            raise Conflict(response=page) from error
+        except StoreError as error:
+            self.explain(form, error)
+            return False
+        notices.tell_result(result, f"Saved “{self.title_of(result.value)}”.")
+        return True
+
+    def delete_model(self, model: Any) -> bool:
+        """Whether it is gone."""
+        result = self.repository.delete(self.get_pk_value(model))
+        name = self.title_of(model)
+        told = f"Deleted the {self.noun} “{name}”." if result.value else f"“{name}” was already gone."
+        notices.tell_result(result, told)
+        return True
+
+    def title_of(self, document: Any) -> str:
+        """What a record is called in a sentence."""
+        return str(document.name)
+
+    def explain(self, form: RecordForm, error: StoreError) -> None:
+        """Hang a refusal on the fields it names, or on the form."""
+        left = [error.sentence]
+        if isinstance(error, InvalidRecordError):
+            left = form.adopt(error.problems)
+        form.form_errors = [*form.form_errors, *left]
+        form.status = status_of(error)
+
+    # -------------------------------------------------------------- new
+
+    @expose("/new/", methods=("GET", "POST"))
+    def create_view(self) -> Answer:
+        form = self.create_form()
+        if self.owned and "userId" not in form and self.store.users.get_current_user() is None:
+            return self.render("no_user.html", noun=self.noun, back=self.back()), HTTPStatus.CONFLICT
+        if request.method == "POST" and form.validate():
+            document = self.create_model(form)
+            if document is not None:
+                again = "_add_another" in request.form
+                return self.go(
+                    url_for(".create_view", url=self.back())
+                    if again
+                    else self.details_url(self.get_pk_value(document), self.back())
+                )
+        return self.show_form(self.create_template, form, None)
+
+    # -------------------------------------------------------------- edit
+
+    @expose("/edit/", methods=("GET", "POST"))
+    def edit_view(self) -> Answer:
+        document = self.wanted()
+        if request.method == "GET":
+            return self.show_form(self.edit_template, self.edit_form(document), document)
+        formdata = request.form
+        if "theirs" in formdata:
+            formdata, undecided = self.decided(document)
+            if undecided is not None:
+                return undecided
+        form = self.edit_form(document, formdata)
+        if form.validate() and self.update_model(form, document):
+            if "_continue_editing" in request.form:
+                return self.go(url_for(".edit_view", id=self.get_pk_value(document), url=self.back()))
+            return self.go(self.back())
+        return self.show_form(self.edit_template, form, document)
+
+    def show_form(self, template: str, form: RecordForm, document: Any) -> Answer:
+        """The form; after a refusal with everything the person typed, and the version they started from."""
+        sent = request.method == "POST"
+        version = request.form.get("version", "") if sent else (self.repository.version(document) if document else "")
+        seen = form.seen if sent else form.snapshot()
+        page = self.render(
+            template,
+            form=form,
+            model=document,
+            version=version,
+            seen=spell_snapshot(seen) if document else "",
+            return_url=self.back(),
+            **self.form_context(form, document),
+        )
+        status = getattr(form, "status", HTTPStatus.UNPROCESSABLE_ENTITY if sent else HTTPStatus.OK)
+        return page, status
+
+    def form_context(self, form: RecordForm, document: Any) -> dict[str, Any]:
+        """What the noun's fields need beyond the form."""
+        return {}
+
+    # -------------------------------------------------------------- two at once
+
+    def decided(self, document: Any) -> tuple[MultiDict[str, str], Response | None]:
+        """What the merge page sent, as one form; or the page once more, while a field is not decided."""
+        mine = self.edit_form(document, request.form)
+        theirs = read_snapshot(request.form["theirs"])
+        found = differences(mine.seen, theirs, mine.snapshot(), choices_in(request.form))
+        if any(difference.chosen is None for difference in found):
+            again = self.merge_response(mine, document, theirs, request.form.get("version", ""), asked=True)
+            return request.form, again
+        merged = resolved(request.form, found)
+        merged["seen"] = spell_snapshot(theirs)
+        return merged, None
+
+    def merge_page(self, form: RecordForm, current: Any, error: ConflictError) -> Response:
+        """The three versions side by side. From here on the record as it is now is what the person has seen."""
+        theirs = self.edit_form(current).snapshot()
+        return self.merge_response(form, current, theirs, self.repository.version(current), error=error)
+
+    def merge_response(
+        self,
+        form: RecordForm,
+        current: Any,
+        theirs: Snapshot,
+        version: str,
+        *,
+        error: ConflictError | None = None,
+        asked: bool = False,
+    ) -> Response:
+        found = differences(form.seen, theirs, form.snapshot(), choices_in(request.form) if asked else {})
+        page = self.render(
+            "admin/model/merge.html",
+            form=form,
+            model=current,
+            rows=[(form[difference.name], difference) for difference in found],
+            sent=[(name, value) for field in form.snapshot().values() for name, told in field.items() for value in told],
+            seen=spell_snapshot(form.seen),
+            theirs=spell_snapshot(theirs),
+            version=version,
+            error=notices.of_error(error) if error else None,
+            asked=asked,
+            marked=marked,
+            shown=self.shown,
+            return_url=self.back(),
+        )
+        return Response(page, HTTPStatus.CONFLICT, mimetype="text/html")
+
+    def shown(self, name: str, sent: Mapping[str, list[str]] | None) -> str:
+        """A field's value as a person reads it, for the merge page."""
+        if sent is None:
+            return ""
+        return "\n".join(value for values in sent.values() for value in values)
+
+    # -------------------------------------------------------------- delete
+
+    @expose("/delete/", methods=("GET", "POST"))
+    def delete_view(self) -> Answer:
+        """GET asks, POST deletes."""
+        document = self.wanted()
+        if request.method == "POST":
+            self.delete_model(document)
+            return self.go(self.back())
+        return self.render(
+            "admin/model/delete.html",
+            model=document,
+            title=self.title_of(document),
+            loses=self.loses(document),
+            return_url=self.back(),
+        )
+
+    def loses(self, document: Any) -> str:
+        """What goes with the record, in a sentence."""
+        return ""

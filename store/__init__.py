@@ -1,0 +1,217 @@
+"""The one door to where things are kept: ``open_store`` and the ``Store`` it gives."""
+
+import logging
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from store import capture, codec, inventory, steps
+from store.backends import Backend, DualBackend, JsonBackend, SqlBackend
+from store.database import Database
+from store.errors import InvalidRecordError, StoreError, UnreadableError
+from store.files.index import JsonIndex
+from store.files.side import JsonSide
+from store.files.system import System
+from store.mapping import MAPPINGS
+from store.outbox import Follower, Outbox, current_state
+from store.repositories.base import Repository
+from store.repositories.characters import CharactersRepository
+from store.repositories.personas import PersonasRepository
+from store.repositories.tags import TagsRepository
+from store.repositories.users import UsersRepository
+from store.settings import Settings, read_settings
+from store.steps import Step
+
+log = logging.getLogger("tandem")
+
+START_WAIT_S = 15.0  # a start waits so long for another process that is writing the JSON side
+
+State = Literal["equal", "pending", "different", "only_sql", "only_json", "unreadable", "one_side"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One record on both sides. ``differences`` are the JSON keys that are not the same."""
+
+    state: State
+    differences: tuple[str, ...] = ()
+    error: StoreError | None = None
+
+
+class Store:
+    """Everything that is kept. Made by ``open_store``; ``close`` it in the end."""
+
+    def __init__(self, settings: Settings, system: System | None = None) -> None:
+        self.settings = settings
+        self.database = Database(settings.database_url)
+        self.side = JsonSide(settings.data_dir, settings.own_dir, system)
+        self.outbox = Outbox(self.database, self.side)
+        self._index: JsonIndex | None = None
+        self._follower: Follower | None = None
+        self.step: Step = steps.IN_STEP
+        backend = self._backend()
+        self.users = UsersRepository(backend)
+        self.tags = TagsRepository(backend)
+        self.personas = PersonasRepository(backend)
+        self.characters = CharactersRepository(backend)
+        self.repositories: Final[dict[str, Repository]] = {  # type: ignore[type-arg]
+            one.kind: one for one in (self.users, self.tags, self.personas, self.characters)
+        }
+
+    def _backend(self) -> Backend:
+        if self.settings.data_backend == "json":
+            return JsonBackend(self.index, self.side)
+        if self.settings.data_backend == "dual":
+            return DualBackend(self.database, self.outbox, verbose=self.settings.verbose)
+        return SqlBackend(self.database)
+
+    @property
+    def index(self) -> JsonIndex:
+        """The derived index of the JSON side, made when it is first asked for."""
+        if self._index is None:
+            self._index = JsonIndex(self.side)
+        return self._index
+
+    # ------------------------------------------------------------------ life
+    def start(self, *, follow: bool = True) -> None:
+        """Make ready: Quilltap's tables where there are none, our own up to date, triggers in place, what waits applied.
+
+        ``follow`` starts the background loop. A JSON side that cannot be written stops nothing: what waits goes on waiting.
+        """
+        self.database.prepare()
+        if self.settings.data_backend == "json":
+            with self.side.lock.hold(START_WAIT_S):
+                self.side.clean()
+            return
+        if self.settings.data_backend == "sql":
+            return
+        self.capture_on()
+        try:
+            with self.side.lock.hold(START_WAIT_S):
+                self.side.clean()
+            self.look()
+            if self.step.in_step:
+                self.outbox.apply(START_WAIT_S)
+        except StoreError as error:
+            log.warning("The JSON side does not follow yet: %s", error.sentence)
+        if follow:
+            self._follower = Follower(self.outbox)
+            self._follower.start()
+
+    def close(self) -> None:
+        """Stop the background loop and close every connection."""
+        if self._follower:
+            self._follower.stop()
+        if self._index:
+            self._index.close()
+        self.database.close()
+
+    # ------------------------------------------------------------------ capture and step
+    def capture_on(self) -> int:
+        """Put missing triggers in place; how many were. Records they missed meanwhile are all looked at anew."""
+        with self.database.write() as connection:
+            absent = capture.install(connection)
+            known = self.database.own.state
+            together = connection.execute(known.select().where(known.c.key == steps.STATE_KEY)).first()
+            if absent and together:
+                log.warning("%d triggers were missing; every record is compared anew.", len(absent))
+                kinds = {kind for trigger in absent for kind in trigger.kinds}
+                self.outbox.mark_everything(connection, sorted(kinds))
+        return len(absent)
+
+    def capture_off(self) -> None:
+        """Take every trigger away. Changes are no longer noticed until ``capture_on``."""
+        with self.database.write() as connection:
+            capture.remove(connection)
+
+    def captured(self) -> bool:
+        """Whether every trigger is in place."""
+        with self.database.read() as connection:
+            return not capture.missing(connection)
+
+    def look(self) -> Step:
+        """Find out anew whether both sides are in step."""
+        self.step = steps.look(self.database, self.side, self.outbox)
+        return self.step
+
+    def fill_json_side(self) -> None:
+        """Write everything SQL has to the empty JSON side. Raises NotInStepError when it is not empty."""
+        steps.fill_json_side(self.database, self.side, self.outbox)
+        self.look()
+
+    # ------------------------------------------------------------------ what a person wants to know
+    def pending(self, kind: str | None = None, record_id: str | None = None) -> int:
+        """How many records wait for the JSON side; 0 or 1 for a single one. Only ``dual`` has any."""
+        return self.outbox.pending(kind, record_id) if self.settings.data_backend == "dual" else 0
+
+    def problems(self) -> list[StoreError]:
+        """What a person should know: why the JSON side lags, and what in the files cannot be read (in ``json`` mode)."""
+        if self.settings.data_backend == "json":
+            return list(self.index.problems())
+        return self.outbox.problems() if self.settings.data_backend == "dual" else []
+
+    def counts(self) -> dict[str, inventory.SideCounts]:
+        """Model -> how many records each side holds."""
+
+        def json_rows() -> dict[str, int]:
+            self.index.refresh()
+            with self.index.database.read() as connection:
+                return inventory.count_rows(connection)
+
+        return inventory.counts(self.database, json_rows, self.side)
+
+    def compare(self, kind: str, record_id: str) -> Comparison:
+        """One record on both sides, byte by byte and then field by field."""
+        if self.settings.data_backend != "dual":
+            return Comparison("one_side")
+        if self.outbox.pending(kind, record_id):
+            return Comparison("pending", error=self.outbox.problem((kind, record_id)))
+        try:
+            entry = self.side.entry(kind, record_id)
+        except UnreadableError as error:
+            return Comparison("unreadable", error=error)
+        with self.database.read() as connection:
+            changes, unfit = current_state(connection, [(kind, record_id)])
+        if unfit:
+            return Comparison("unreadable", error=next(iter(unfit.values())))
+        record = changes[kind][record_id]
+        if entry is None or record is None:
+            return Comparison("only_json" if entry else "only_sql")
+        wrapper = ("version", "createdAt", "updatedAt") if kind == "user" else ()
+        there = {key: value for key, value in entry.record.items() if key not in wrapper}
+        fields = [key for key in {**record, **there} if not _equal(record.get(key, ...), there.get(key, ...))]
+        if fields and self.outbox.pending(kind, record_id):  # changed while we looked
+            return Comparison("pending")
+        return Comparison("different" if fields else "equal", tuple(fields))
+
+
+def _equal(one: object, other: object) -> bool:
+    if one is ... or other is ...:
+        return one is other
+    return codec.dumps(one) == codec.dumps(other)
+
+
+def open_store(settings: Settings, *, follow: bool = True, system: System | None = None) -> Store:
+    """Open everything and make it ready. ``follow`` runs the background loop; ``system`` stands in for the operating system.
+
+    Raises DatabaseError, JsonSideError. Afterwards both sides are in step, or ``store.step`` says why not.
+    """
+    store = Store(settings, system)
+    try:
+        store.start(follow=follow)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+__all__ = [
+    "MAPPINGS",
+    "Comparison",
+    "InvalidRecordError",
+    "Settings",
+    "Step",
+    "Store",
+    "StoreError",
+    "open_store",
+    "read_settings",
+]

@@ -1,0 +1,126 @@
+"""The three backends: where the repositories work, and what follows a write."""
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from store.database import Database
+from store.errors import JsonSideError, StoreError
+from store.files.index import JsonIndex
+from store.files.side import Entity, JsonSide
+from store.outbox import Outbox, current_state
+from store.repositories.contract import Result, Sources
+
+log = logging.getLogger("tandem.backends")
+
+T = TypeVar("T")
+# A request waits so long for the store lock before it leaves the files to the background: seconds.
+REQUEST_WAIT_S = 0.2
+WRITE_WAIT_S = 15.0  # in `json` mode the files are the only side, so a write waits its turn
+
+
+class Backend(Protocol):
+    """What a repository stands on."""
+
+    def reading(self, entities: Iterable[Entity] = ()) -> contextlib.AbstractContextManager[Connection]:
+        """A snapshot to read from; the records named will be looked at, so they have to be fresh."""
+
+    def changing(self, work: Callable[[Connection], T], entities: Callable[[T], Iterable[Entity]]) -> Result[T]:
+        """Carry out ``work`` as one unit, on every side. ``entities`` tells from its value which records it was about."""
+
+    def doubt(self, kind: str, record_id: str) -> StoreError | None:
+        """Why a record that was not found may be there all the same."""
+
+    def problems(self, kind: str) -> list[StoreError]:
+        """What of a kind is there and cannot be read."""
+
+
+class SqlBackend:
+    """``sql``: the database alone."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def reading(self, entities: Iterable[Entity] = ()) -> contextlib.AbstractContextManager[Connection]:
+        return self._database.read()
+
+    def changing(self, work: Callable[[Connection], T], entities: Callable[[T], Iterable[Entity]]) -> Result[T]:
+        with self._database.write() as connection:
+            value = work(connection)
+        return Result(value, Sources(sql=True, json=None, consistent=True))
+
+    def doubt(self, kind: str, record_id: str) -> StoreError | None:
+        return None
+
+    def problems(self, kind: str) -> list[StoreError]:
+        return []
+
+
+class DualBackend(SqlBackend):
+    """``dual``: SQL first, in one transaction with the outbox; then the files.
+
+    Reads are answered by SQL, so that a record whose file lags is never seen old, whoever changed it.
+    """
+
+    def __init__(self, database: Database, outbox: Outbox, *, verbose: bool = False) -> None:
+        super().__init__(database)
+        self._outbox, self._verbose = outbox, verbose
+
+    def changing(self, work: Callable[[Connection], T], entities: Callable[[T], Iterable[Entity]]) -> Result[T]:
+        value = super().changing(work, entities).value
+        about = list(entities(value))
+        error: StoreError | None = None
+        try:
+            self._outbox.apply(REQUEST_WAIT_S)
+        except StoreError as problem:
+            # SQL stands and the entry waits: the background loop brings it over.
+            error = problem
+        error = error or next((problem for one in about if (problem := self._outbox.problem(one))), None)
+        if self._verbose or error:
+            log.log(
+                logging.WARNING if error else logging.INFO,
+                "dual write of %s: %s",
+                ", ".join(f"{kind} {record_id}" for kind, record_id in about[:5]) or "nothing",
+                error.message if error else "both sides hold the same",
+            )
+        return Result(value, Sources(sql=True, json=error is None, consistent=error is None, error=error))
+
+
+class JsonBackend:
+    """``json``: the files are the truth. The index, made fresh first, answers and carries SQL's rules."""
+
+    def __init__(self, index: JsonIndex, side: JsonSide) -> None:
+        self._index, self._side = index, side
+
+    @contextlib.contextmanager
+    def reading(self, entities: Iterable[Entity] = ()) -> Iterator[Connection]:
+        self._index.refresh(entities)
+        with self._index.database.read() as connection:
+            yield connection
+
+    def changing(self, work: Callable[[Connection], T], entities: Callable[[T], Iterable[Entity]]) -> Result[T]:
+        with self._side.lock.hold(WRITE_WAIT_S):
+            self._index.refresh(full=True)
+            outbox = self._index.database.own.outbox
+            with self._index.database.write() as connection:
+                # The files are written before the index commits: whatever fails first leaves files and index as they were.
+                value = work(connection)
+                marked = {(row.kind, row.entity_id) for row in connection.execute(sa.select(outbox))}
+                changes, unfit = current_state(connection, marked)
+                files, refused = self._side.plan(changes)
+                for problem in (*unfit.values(), *refused.values()):
+                    raise problem
+                self._side.write(files)
+                self._index.wrote(connection, files)
+                connection.execute(sa.delete(outbox))
+        return Result(value, Sources(sql=None, json=True, consistent=True))
+
+    def doubt(self, kind: str, record_id: str) -> StoreError | None:
+        return self._index.problem(kind, record_id)
+
+    def problems(self, kind: str) -> list[StoreError]:
+        return [problem for problem in self._index.problems() if isinstance(problem, JsonSideError)]

@@ -1,0 +1,193 @@
+"""One SQL database, SQLite or PostgreSQL: its connections, its transactions, its tables, and its refusals as sentences."""
+
+import contextlib
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import alembic.command
+import alembic.config
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+
+from store.errors import DatabaseError, DuplicateError, MissingReferenceError, StillInUseError, StoreError
+from store.tables import ENUMS, MODELS, db
+from store.tables.tandem import SCHEMA, own_tables
+
+log = logging.getLogger("tandem.database")
+
+BUSY_MS = 15_000  # how long a SQLite writer waits for another one
+# What Prisma reads from a connection string and libpq does not know.
+_PRISMA_ONLY = {"schema", "connection_limit", "pool_timeout", "pgbouncer", "socket_timeout", "statement_cache_size"}
+
+
+class Database:
+    """An open database. ``own`` are Tandem's tables under the names they have in it."""
+
+    def __init__(self, url: str, *, durable: bool = True) -> None:
+        """``durable`` False leaves out the sync of each commit on SQLite: for what can be rebuilt."""
+        self.engine = _make_engine(url, durable=durable)
+        self.dialect = self.engine.dialect.name
+        self.own = own_tables(self.dialect)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One snapshot: every statement inside sees the same state."""
+        with translated(), self.engine.connect() as connection:
+            if self.dialect == "postgresql":
+                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                yield connection
+
+    @contextlib.contextmanager
+    def write(self, *, durable: bool = True) -> Iterator[Connection]:
+        """One transaction that may write, committed at its end and rolled back by an error.
+
+        With ``durable`` False a power cut may undo it after the commit (never a part of it): for acknowledgements that can
+        safely come back.
+        """
+        with translated(), self.engine.connect() as connection:
+            connection = connection.execution_options(tandem_write=True)
+            if self.dialect == "sqlite" and not durable:
+                connection.connection.execute("PRAGMA synchronous=NORMAL")  # type: ignore[attr-defined]
+            try:
+                with connection.begin():
+                    if self.dialect == "postgresql" and not durable:
+                        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+                    yield connection
+            finally:
+                if self.dialect == "sqlite" and not durable:
+                    connection.connection.execute("PRAGMA synchronous=FULL")  # type: ignore[attr-defined]
+
+    def prepare(self) -> None:
+        """Give an empty database Quilltap's tables, and bring Tandem's own up to date. A Quilltap database is not altered.
+
+        Raises DatabaseError when some of Quilltap's tables are there and others are not.
+        """
+        with translated(), self.engine.connect() as connection, connection.begin():
+            present = set(sa.inspect(connection).get_table_names())
+            missing = [table.name for table in MODELS.values() if table.name not in present]
+            if len(missing) == len(MODELS):
+                create_tables(connection)
+            elif missing:
+                raise DatabaseError(
+                    f"The database has Quilltap's tables but for {', '.join(missing)}.",
+                    hint="Bring Quilltap's own schema up to 0.7.0 first (prisma migrate deploy), then start again.",
+                )
+            if self.dialect == "postgresql":
+                connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+            config = alembic.config.Config()
+            config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+            config.attributes["connection"] = connection
+            alembic.command.upgrade(config, "head")
+
+    def get_state(self, key: str) -> str | None:
+        """A value Tandem remembers under ``key``; None when there is none."""
+        state = self.own.state
+        with self.read() as connection:
+            value: str | None = connection.scalar(sa.select(state.c.value).where(state.c.key == key))
+        return value
+
+    def set_state(self, key: str, value: str | None) -> None:
+        """Remember ``value`` under ``key``; None forgets it."""
+        state = self.own.state
+        with self.write() as connection:
+            connection.execute(sa.delete(state).where(state.c.key == key))
+            if value is not None:
+                connection.execute(sa.insert(state).values(key=key, value=value))
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def create_tables(connection: Connection) -> None:
+    """Make Quilltap's 23 tables (and on PostgreSQL its five enum types) in a database that has none of them."""
+    if connection.dialect.name == "postgresql":
+        for name, values in ENUMS.items():
+            labels = ", ".join(f"'{value}'" for value in values)
+            connection.exec_driver_sql(f'CREATE TYPE "{name}" AS ENUM ({labels})')
+    db.metadata.create_all(connection)
+
+
+def _make_engine(url: str, *, durable: bool) -> Engine:
+    parsed = sa.make_url(url)
+    options: dict[str, Any] = {}
+    if parsed.get_backend_name() == "postgresql":
+        schema = parsed.query.get("schema")
+        parsed = parsed.difference_update_query(_PRISMA_ONLY)
+        # ISO dates in UTC, whatever the server's defaults are: moments are read as text.
+        settings = "-c DateStyle=ISO -c TimeZone=UTC"
+        if isinstance(schema, str) and re.fullmatch(r"\w+", schema):
+            settings += f" -c search_path={schema},public"
+        options["connect_args"] = {"options": settings}
+        options["pool_pre_ping"] = True  # a database that was restarted is simply connected to again
+    else:
+        if parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        options["connect_args"] = {"timeout": BUSY_MS / 1000}
+    engine = sa.create_engine(parsed, **options)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _on_sqlite_connect if durable else _on_sqlite_connect_lazily)
+        event.listen(engine, "begin", _on_sqlite_begin)
+    return engine
+
+
+def _on_sqlite_connect(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+    connection.create_function("tandem_casefold", 1, lambda text: text and text.casefold(), deterministic=True)
+
+
+def _on_sqlite_connect_lazily(connection: Any, record: object) -> None:
+    _on_sqlite_connect(connection, record)
+    connection.execute("PRAGMA synchronous=NORMAL").close()
+
+
+def _on_sqlite_begin(connection: Connection) -> None:
+    # A writer takes the write lock at once: one that first read and then wrote could be refused half-way.
+    immediate = connection.get_execution_options().get("tandem_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into the store's: a sentence, a next step, and the driver's own words on ``__cause__``."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise _refusal(error) from error
+    except DBAPIError as error:
+        log.warning("The database refused: %s", error)
+        text = str(error.orig).lower()
+        if "readonly" in text or "read-only" in text:
+            raise DatabaseError("The database is read-only.", hint="Make it writable and try again.") from error
+        if "full" in text or "space" in text:
+            raise DatabaseError("The database's disk is full.", hint="Free some space and try again.") from error
+        if "locked" in text:
+            raise DatabaseError("Another program holds the database.", hint="Wait for it and try again.") from error
+        raise DatabaseError("The database did not carry it out.") from error
+    except SQLAlchemyError as error:
+        raise DatabaseError("The database did not carry it out.") from error
+
+
+def _refusal(error: IntegrityError) -> StoreError:
+    """What a broken constraint means to a person."""
+    text = str(error.orig)
+    state = getattr(error.orig, "sqlstate", None)
+    if state == "23505" or "UNIQUE" in text:
+        columns = re.findall(r"Key \((.*?)\)=", text) or re.findall(r"\w+\.(\w+)", text)
+        named = ", ".join(column.replace('"', "") for column in columns) or "value"
+        return DuplicateError(f"There is already a record with this {named}.")
+    if state == "23001" or (state == "23503" and "still referenced" in text):
+        return StillInUseError("Other records still need this one.")
+    if state == "23503" or "FOREIGN KEY" in text:
+        # SQLite does not say which link broke, nor in which direction; the repository knows what it was doing.
+        return MissingReferenceError("A linked record does not exist (any more).")
+    if state == "23502" or "NOT NULL" in text:
+        return DatabaseError("A required value is missing.", hint="Fill in every required field and save again.")
+    return DatabaseError("The database refused the change.", hint="Look at the log for the reason; nothing was written.")

@@ -1,0 +1,125 @@
+"""What all documents share: field types, and the error that names record and field.
+
+A document is a record in Quilltap's JSON shape: Quilltap's keys in Quilltap's order, then ``extras``. It is frozen, and
+checks what both sides can hold; what only Quilltap 1.3 would refuse is told by ``store.documents.quilltap``.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, ClassVar, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from store import codec
+from store.errors import InvalidRecordError, InvalidValueError
+
+EPOCH = "1970-01-01T00:00:00.000Z"
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|[+-]\d\d:\d\d)")
+_CANONICAL_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+def now() -> str:
+    """This moment in UTC, to the millisecond, as documents spell it."""
+    return spell_moment(datetime.now(UTC))
+
+
+def spell_moment(moment: datetime) -> str:
+    """An aware datetime as ``YYYY-MM-DDTHH:MM:SS.mmmZ`` in UTC, rounded to the millisecond as PostgreSQL's TIMESTAMP(3) rounds."""
+    rounded = moment.astimezone(UTC) + timedelta(microseconds=500)
+    return f"{rounded:%Y-%m-%dT%H:%M:%S}.{rounded.microsecond // 1000:03d}Z".rjust(24, "0")
+
+
+def _moment(text: str) -> str:
+    """The canonical spelling of a moment. An offset other than Z is turned into UTC; without a zone it is refused."""
+    match = _MOMENT.fullmatch(text)
+    if match is None:
+        raise ValueError(f"“{text[:40]}” is not a moment such as 2025-11-20T12:34:56.789Z")
+    try:
+        if _CANONICAL_MOMENT.fullmatch(text):
+            datetime.fromisoformat(text)  # a real calendar date?
+            return text
+        minutes, seconds, fraction, zone = match.groups()
+        whole = datetime.fromisoformat(f"{minutes}:{seconds or '00'}{zone}")
+        return spell_moment(whole + timedelta(microseconds=int((fraction or "0").ljust(6, "0")[:6])))
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"“{text[:40]}” is not a day and time that exists") from error
+
+
+def _checked(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A check of the codec as pydantic wants it: its refusal becomes a ValueError."""
+
+    def checked(value: Any) -> Any:
+        try:
+            return check(value)
+        except InvalidValueError as error:
+            raise ValueError(error.message) from error
+
+    return checked
+
+
+def _object_or_none(value: Any) -> Any:
+    if value is not None and not isinstance(value, dict):
+        raise ValueError("it has to be a JSON object or null")
+    return codec.canonical(value)
+
+
+Text = Annotated[str, AfterValidator(_checked(codec.check_text))]
+Id = Annotated[Text, Field(min_length=1)]
+Moment = Annotated[str, AfterValidator(_moment)]
+FreeForm = Annotated[Any, BeforeValidator(_checked(codec.canonical))]
+FreeFormObject = Annotated[dict[str, Any] | None, BeforeValidator(_checked(_object_or_none))]
+
+_Item = TypeVar("_Item")
+# JSON has lists, a frozen document holds tuples; its members are as strict as ever.
+Many = Annotated[tuple[_Item, ...], Field(strict=False)]
+
+
+class Part(BaseModel):
+    """A part of a document: frozen, strict about types, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class TagLink(Part):
+    """A row of one of the five tag link tables, beyond the tag's id that Quilltap keeps."""
+
+    id: Id
+    tagId: Id
+    createdAt: Moment
+
+
+class Document(Part):
+    """One record. ``kind`` is its noun in the singular, as the outbox names it. Every document has an ``id``."""
+
+    kind: ClassVar[str]
+
+    @classmethod
+    def check(cls, record: dict[str, Any]) -> Self:
+        """The document of a record in Quilltap's shape. Raises InvalidRecordError that names record and field."""
+        try:
+            return cls.model_validate(record)
+        except ValidationError as error:
+            raise InvalidRecordError(cls.label(record), _problems(error)) from error
+
+    @classmethod
+    def label(cls, record: dict[str, Any]) -> str:
+        """How a sentence names a record that may not be valid."""
+        name = record.get("name") or record.get("email")
+        told = f" “{name}”" if isinstance(name, str) else ""
+        return f"The {cls.kind}{told} ({record.get('id', 'without an id')})"
+
+    def value(self, column: str) -> Any:
+        """The value of a SQL column: where Quilltap's validator would refuse it, it lies in ``extras.raw``."""
+        raw = getattr(getattr(self, "extras", None), "raw", None) or {}
+        return raw[column] if column in raw else getattr(self, column)
+
+
+def _problems(error: ValidationError) -> dict[str, str]:
+    """Field -> what is wrong, in words; the first problem of a field is told."""
+    told: dict[str, str] = {}
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        field = ".".join(str(step) for step in problem["loc"]) or "record"
+        message = problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        told.setdefault(field, message[0].lower() + message[1:] if message else "it is not valid")
+    return told

@@ -1,0 +1,74 @@
+"""What Quilltap 1.3's own validator would refuse, although both sides can hold it.
+
+Such a record is never skipped: it is written as it is, and told by model and id as a warning.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_LOCAL_PART = re.compile(r"[A-Za-z0-9_'+\-.]*[A-Za-z0-9_+-]")
+_DOMAIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*\.)+[A-Za-z]{2,}")
+
+
+def is_uuid(value: object) -> bool:
+    """Any version, upper or lower case, with dashes."""
+    return isinstance(value, str) and _UUID.fullmatch(value) is not None
+
+
+def is_email(value: str) -> bool:
+    """ASCII, a local part without leading or double dots, a domain with a dot."""
+    local, at, domain = value.rpartition("@")
+    if not at or local.startswith(".") or ".." in value:
+        return False
+    return _LOCAL_PART.fullmatch(local) is not None and _DOMAIN.fullmatch(domain) is not None
+
+
+def _uuids(record: dict[str, Any], *fields: str) -> str | None:
+    for field in fields:
+        value = record.get(field)
+        for item in value if isinstance(value, list) else [value]:
+            if item is not None and not is_uuid(item):
+                return f"{field} “{item}” is not a UUID"
+    return None
+
+
+def _tag(record: dict[str, Any]) -> str | None:
+    return _uuids(record, "id", "userId")
+
+
+def _character(record: dict[str, Any]) -> str | None:
+    if reason := _uuids(record, "id", "userId", "defaultImageId", "tags"):
+        return reason
+    for link in record["personaLinks"]:
+        if reason := _uuids(link, "personaId"):
+            return f"personaLinks: {reason}"
+    for link in record["avatarOverrides"]:
+        if reason := _uuids(link, "chatId", "imageId"):
+            return f"avatarOverrides: {reason}"
+    return None
+
+
+def _persona(record: dict[str, Any]) -> str | None:
+    return _uuids(record, "id", "userId", "defaultImageId", "characterLinks", "tags")
+
+
+def _user(record: dict[str, Any]) -> str | None:
+    if reason := _uuids(record["user"], "id") or _uuids(record["chatSettings"], "id", "userId"):
+        return reason
+    email = record["user"]["email"]
+    return None if is_email(email) else f"email “{email}” is not an address Quilltap accepts"
+
+
+_RULES: dict[str, Callable[[dict[str, Any]], str | None]] = {
+    "tag": _tag,
+    "character": _character,
+    "persona": _persona,
+    "user": _user,
+}
+
+
+def rejection(kind: str, record: dict[str, Any]) -> str | None:
+    """Why Quilltap 1.3 would refuse this valid record, as a half sentence; None when it would take it."""
+    return _RULES[kind](record)

@@ -1,0 +1,150 @@
+"""How records lie in files: a file per record, or one file for many. Reading tells bad records apart, writing leaves them be."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote, unquote
+
+from store import codec
+from store.documents.base import Document
+from store.errors import InvalidRecordError, InvalidValueError, StoreError, UnreadableError
+from store.files.system import Signature, System
+
+Record = dict[str, Any]
+Changes = dict[str, Record | None]  # id -> the record as it should be; None: there should be none
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A record found in a file. ``record`` is as the file has it, ``document`` as it was understood."""
+
+    id: str
+    record: Record
+    document: Document
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a change means for files: path below the data folder -> new bytes (None: remove), and what is refused, by id."""
+
+    files: dict[str, bytes | None]
+    refused: dict[str, StoreError]
+
+
+class Shelf(Protocol):
+    """Where the records of one kind lie. Paths are relative to the data folder, with ``/``."""
+
+    kind: str
+
+    def folders(self) -> tuple[str, ...]:
+        """The folders that hold its files."""
+
+    def files(self, system: System, root: Path) -> Iterator[tuple[str, Signature]]:
+        """Every file that is there."""
+
+    def paths(self, record_id: str) -> tuple[str, ...]:
+        """The files that may hold the record."""
+
+    def parse(self, path: str, data: bytes) -> tuple[list[Entry], list[tuple[str | None, UnreadableError]]]:
+        """The good records of a file, and its bad ones with their id where it can be told."""
+
+    def plan(self, system: System, root: Path, changes: Changes) -> Plan:
+        """What has to be written. Nothing is written yet. The caller holds the store lock."""
+
+
+def read_or_none(system: System, root: Path, path: str) -> bytes | None:
+    """The file's bytes, None when there is no such file. Whatever else goes wrong is no missing file: UnreadableError."""
+    try:
+        return system.read(root / path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UnreadableError(path, error.strerror or str(error)) from error
+
+
+def parse_object(path: str, data: bytes, line: int | None = None) -> Record:
+    """A JSON object. Raises UnreadableError that names the place."""
+    try:
+        value = codec.loads(data)
+    except InvalidValueError as error:
+        raise UnreadableError(path, error.message.rstrip("."), line=line) from error
+    if not isinstance(value, dict):
+        raise UnreadableError(path, "it is not a JSON object", line=line)
+    return value
+
+
+def understand(document: type[Document], path: str, record: Any, line: int | None = None) -> Document:
+    """The document of a record in a file; keys that Quilltap added later are passed over. Raises UnreadableError."""
+    if not isinstance(record, dict):
+        raise UnreadableError(path, "a record is not a JSON object", line=line)
+    try:
+        return document.check({key: value for key, value in record.items() if key in document.model_fields})
+    except InvalidRecordError as error:
+        raise UnreadableError(path, error.message.rstrip("."), line=line) from error
+
+
+def with_foreign_keys(document: type[Document], new: Record, old: Record) -> Record:
+    """The new record with the old one's keys that we do not know (a later Quilltap's), before ``extras``."""
+    foreign = {key: value for key, value in old.items() if key not in document.model_fields}
+    if not foreign:
+        return new
+    merged = {**{key: value for key, value in new.items() if key != "extras"}, **foreign}
+    return {**merged, "extras": new["extras"]} if "extras" in new else merged
+
+
+def file_name(record_id: str) -> str:
+    """The id as a file name: percent-encoded where it is not a letter, digit, ``_`` or ``-``."""
+    return quote(record_id, safe="").replace(".", "%2E").replace("~", "%7E") + ".json"
+
+
+class OwnFiles:
+    """One file per record, named by its id."""
+
+    def __init__(self, kind: str, folder: str, document: type[Document]) -> None:
+        self.kind, self._folder, self._document = kind, folder, document
+
+    def folders(self) -> tuple[str, ...]:
+        return (self._folder,)
+
+    def files(self, system: System, root: Path) -> Iterator[tuple[str, Signature]]:
+        for name, signature in system.list(root / self._folder):
+            if name.endswith(".json"):
+                yield f"{self._folder}/{name}", signature
+
+    def paths(self, record_id: str) -> tuple[str, ...]:
+        return (f"{self._folder}/{file_name(record_id)}",)
+
+    def parse(self, path: str, data: bytes) -> tuple[list[Entry], list[tuple[str | None, UnreadableError]]]:
+        named = unquote(path.rpartition("/")[2].removesuffix(".json"))
+        try:
+            record = parse_object(path, data)
+            document = understand(self._document, path, record)
+            if record["id"] != named:
+                raise UnreadableError(path, f"it holds the id {record['id']}, which is not its name")
+        except UnreadableError as error:
+            return [], [(named, error)]
+        return [Entry(named, record, document)], []
+
+    def plan(self, system: System, root: Path, changes: Changes) -> Plan:
+        plan = Plan({}, {})
+        for record_id, record in changes.items():
+            (path,) = self.paths(record_id)
+            try:
+                old = read_or_none(system, root, path)
+                if old is None:
+                    if record is not None:
+                        plan.files[path] = codec.dumps_pretty(record)
+                    continue
+                entries, bad = self.parse(path, old)
+                if bad:
+                    raise bad[0][1]
+                if record is None:
+                    plan.files[path] = None
+                else:
+                    new = codec.dumps_pretty(with_foreign_keys(self._document, record, entries[0].record))
+                    if new != old:
+                        plan.files[path] = new
+            except StoreError as error:
+                plan.refused[record_id] = error
+        return plan

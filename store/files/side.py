@@ -1,0 +1,106 @@
+"""The JSON side as a whole: one folder, one lock, every shelf."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from store import codec
+from store.errors import StoreError, UnreadableError
+from store.files.layout import SHELVES
+from store.files.lock import StoreLock
+from store.files.replace import remove_leftovers, write_all
+from store.files.shelves import Changes, Entry, Plan, read_or_none
+from store.files.system import Signature, System, told_as_json_side
+from store.mapping import MAPPINGS, Record
+
+# Who points at others is written before what it points at goes away, so that a kill in between leaves no dangling link.
+_ORDER = list(reversed(MAPPINGS))
+Entity = tuple[str, str]  # kind, id
+
+
+class JsonSide:
+    """The files below ``data_dir``; what is Tandem's own lies below ``own_dir``."""
+
+    def __init__(self, data_dir: Path, own_dir: Path, system: System | None = None) -> None:
+        self.data_dir, self.own_dir = data_dir, own_dir
+        self.system = system or System()
+        self.lock = StoreLock(self.system, own_dir / "store.lock")
+
+    def plan(self, changes: dict[str, Changes]) -> tuple[dict[str, bytes | None], dict[Entity, StoreError]]:
+        """What to write for changes by kind, in the order to write it, and what is refused. The caller holds the lock."""
+        files: dict[str, bytes | None] = {}
+        refused: dict[Entity, StoreError] = {}
+        for kind in _ORDER:
+            if some := changes.get(kind):
+                plan: Plan = SHELVES[kind].plan(self.system, self.data_dir, some)
+                files.update(plan.files)
+                refused.update({(kind, record_id): error for record_id, error in plan.refused.items()})
+        return files, refused
+
+    def write(self, files: dict[str, bytes | None]) -> None:
+        """Replace and remove files, durably. Raises JsonSideError; then no file is half-written. The caller holds the lock."""
+        with told_as_json_side(self.data_dir):
+            write_all(self.system, self.data_dir, ((self.data_dir / path, data) for path, data in files.items()))
+
+    def entry(self, kind: str, record_id: str) -> Entry | None:
+        """The record as its file has it, None when there is none. Raises UnreadableError."""
+        doubt: UnreadableError | None = None
+        for path in SHELVES[kind].paths(record_id):
+            data = read_or_none(self.system, self.data_dir, path)
+            if data is None:
+                continue
+            entries, bad = SHELVES[kind].parse(path, data)
+            for entry in entries:
+                if entry.id == record_id:
+                    return entry
+            # A bad record whose id cannot be told may be the one.
+            doubt = doubt or next((error for named, error in bad if named in (record_id, None)), None)
+        if doubt:
+            raise doubt
+        return None
+
+    def entries(self, kind: str) -> Iterator[Entry | UnreadableError]:
+        """Every record of a kind, and an error for each that cannot be read."""
+        for path, _ in self.files(kind):
+            try:
+                data = read_or_none(self.system, self.data_dir, path)
+            except UnreadableError as error:
+                yield error
+                continue
+            entries, bad = SHELVES[kind].parse(path, data) if data is not None else ([], [])
+            yield from entries
+            yield from (error for _, error in bad)
+
+    def files(self, kind: str) -> Iterator[tuple[str, Signature]]:
+        """Path (below the data folder) and signature of every file of a kind."""
+        with told_as_json_side(self.data_dir):
+            yield from SHELVES[kind].files(self.system, self.data_dir)
+
+    def is_empty(self) -> bool:
+        """Whether there is no record at all; a file that cannot be read counts as one."""
+        return not any(True for kind in SHELVES for _ in self.entries(kind))
+
+    def clean(self) -> None:
+        """Take away what killed writes left. The caller holds the lock."""
+        with told_as_json_side(self.data_dir):
+            remove_leftovers(self.system, {self.data_dir / path for shelf in SHELVES.values() for path in shelf.folders()})
+
+    def set_aside(self, kind: str, ids: Iterable[str]) -> None:
+        """Copy the files of records into the quarantine before they go. The caller holds the lock."""
+        moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        folder = self.own_dir / "quarantine" / moment
+        copies: dict[Path, bytes | None] = {}
+        for record_id in ids:
+            with contextlib.suppress(UnreadableError):
+                if entry := self.entry(kind, record_id):
+                    path = SHELVES[kind].paths(record_id)[-1]
+                    copies[folder / path] = codec.dumps_pretty(entry.record)
+        if copies:
+            with told_as_json_side(folder):
+                write_all(self.system, self.own_dir, copies.items())
+
+
+def record_of(entry: Entry) -> Record:
+    """The record in canonical form: what its document understood, without what it did not know."""
+    return entry.document.model_dump()

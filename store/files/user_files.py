@@ -1,0 +1,118 @@
+"""Users: the oldest lies in ``settings/general.json``, which is all Quilltap 1.3 knows; every other one has a file of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+from store import codec
+from store.documents.users import User
+from store.errors import StoreError, UnreadableError
+from store.files.shelves import (
+    Changes,
+    Entry,
+    Plan,
+    Record,
+    file_name,
+    parse_object,
+    read_or_none,
+    understand,
+    with_foreign_keys,
+)
+from store.files.system import Signature, System
+
+GENERAL = "settings/general.json"
+FOLDER = "settings/users"
+_WRAPPER = ("version", "createdAt", "updatedAt")
+
+
+class UserFiles:
+    """The shelf of users."""
+
+    kind = "user"
+
+    def folders(self) -> tuple[str, ...]:
+        return ("settings", FOLDER)
+
+    def files(self, system: System, root: Path) -> Iterator[tuple[str, Signature]]:
+        try:
+            yield GENERAL, system.signature(root / GENERAL)
+        except FileNotFoundError:
+            pass
+        for name, signature in system.list(root / FOLDER):
+            if name.endswith(".json"):
+                yield f"{FOLDER}/{name}", signature
+
+    def paths(self, record_id: str) -> tuple[str, ...]:
+        return (GENERAL, f"{FOLDER}/{file_name(record_id)}")
+
+    def parse(self, path: str, data: bytes) -> tuple[list[Entry], list[tuple[str | None, UnreadableError]]]:
+        named = None if path == GENERAL else unquote(path.rpartition("/")[2].removesuffix(".json"))
+        try:
+            record = parse_object(path, data)
+            document = understand(User, path, record)
+            assert isinstance(document, User)
+            if named not in (None, document.id):
+                raise UnreadableError(path, f"it holds the id {document.id}, which is not its name")
+        except UnreadableError as error:
+            return [], [(named, error)]
+        return [Entry(document.id, record, document)], []
+
+    def plan(self, system: System, root: Path, changes: Changes) -> Plan:
+        plan = Plan({}, {})
+        files: dict[str, bytes] = {}
+        users: dict[str, Record] = {}
+        for path, _ in self.files(system, root):
+            data = read_or_none(system, root, path) or b""
+            entries, bad = self.parse(path, data)
+            if bad and path == GENERAL:  # who is the oldest cannot be told: nothing may be written
+                return Plan({}, dict.fromkeys(changes, bad[0][1]))
+            for record_id, error in bad:
+                plan.refused[record_id or ""] = error
+            for entry in entries:
+                files[path], users[entry.id] = data, entry.record
+        for record_id, record in changes.items():
+            if record_id in plan.refused:
+                continue
+            if record is None:
+                users.pop(record_id, None)
+            else:
+                users[record_id] = with_foreign_keys(User, record, _inner(users.get(record_id, {})))
+        try:
+            self._place(plan, files, users)
+        except StoreError as error:
+            return Plan({}, dict.fromkeys(changes, error))
+        return Plan(plan.files, {key: error for key, error in plan.refused.items() if key in changes})
+
+    def _place(self, plan: Plan, files: dict[str, bytes], users: dict[str, Record]) -> None:
+        """Put every user where it belongs now; the oldest may have changed."""
+        oldest_first = sorted(users, key=lambda one: (users[one]["user"]["createdAt"], one))
+        wanted = {
+            GENERAL if place == 0 else f"{FOLDER}/{file_name(record_id)}": _render(users[record_id])
+            for place, record_id in enumerate(oldest_first)
+        }
+        # A user that moves is written to its new place before the old one is given to another or removed.
+        for path in sorted(wanted, key=lambda one: one == GENERAL):
+            if files.get(path) != wanted[path]:
+                plan.files[path] = wanted[path]
+        for path in files:
+            if path not in wanted:
+                plan.files[path] = None
+
+
+def _inner(record: Record) -> Record:
+    return {key: value for key, value in record.items() if key not in _WRAPPER}
+
+
+def _render(record: Record) -> bytes:
+    user, settings = record["user"], record["chatSettings"]
+    known = (*_WRAPPER, "user", "chatSettings")
+    return codec.dumps_pretty(
+        {
+            "version": record.get("version", 1),
+            "user": user,
+            "chatSettings": settings,
+            "createdAt": min(user["createdAt"], settings["createdAt"]),
+            "updatedAt": max(user["updatedAt"], settings["updatedAt"]),
+            **{key: value for key, value in record.items() if key not in known},
+        }
+    )

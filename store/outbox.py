@@ -1,0 +1,197 @@
+"""What changed in SQL and is not yet in the files; and bringing it there.
+
+The outbox says only *which* records changed. Applying derives each one anew from the state of SQL, so doubled, reordered
+and old entries do no harm, and no secret is copied into a queue. The order is what makes it safe (see
+``docs/dual-write.md``): entries are read first, state in a later snapshot; files are on the disk before entries go; and
+exactly the entries that were read are deleted.
+"""
+
+import logging
+import threading
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from store import capture, rows
+from store.database import Database
+from store.errors import InvalidRecordError, NotInStepError, StoreError
+from store.files.shelves import Changes
+from store.files.side import Entity, JsonSide
+from store.mapping import MAPPINGS
+
+log = logging.getLogger("tandem.outbox")
+
+BATCH = 500  # entries per round
+
+
+class Outbox:
+    """The entries of one database, applied to one JSON side."""
+
+    def __init__(self, database: Database, side: JsonSide) -> None:
+        self._database, self._side = database, side
+        self._table = database.own.outbox
+        self._refused: dict[Entity, StoreError] = {}
+        self._blocked: StoreError | None = None
+        # Set while the two sides were never brought together: then nothing is written.
+        self.apart: NotInStepError | None = None
+
+    def pending(self, kind: str | None = None, record_id: str | None = None) -> int:
+        """How many records wait (an entry for everything of a kind counts as one)."""
+        table = self._table
+        entities = sa.select(table.c.kind, table.c.entity_id).distinct()
+        if kind is not None:
+            entities = entities.where(table.c.kind == kind)
+        if record_id is not None:
+            entities = entities.where(table.c.entity_id.in_([record_id, capture.EVERYTHING]))
+        with self._database.read() as connection:
+            return int(connection.scalar(sa.select(sa.func.count()).select_from(entities.subquery())) or 0)
+
+    def is_empty(self) -> bool:
+        """Whether nothing waits at all."""
+        with self._database.read() as connection:
+            return connection.execute(sa.select(self._table.c.seq).limit(1)).first() is None
+
+    def problems(self) -> list[StoreError]:
+        """Why what waits could not be applied the last time it was tried."""
+        blocked = [self._blocked] if self._blocked else []
+        return [*blocked, *dict.fromkeys(self._refused.values())]
+
+    def problem(self, entity: Entity) -> StoreError | None:
+        """Why this record could not be applied, if it could not."""
+        return self._refused.get(entity) or self._blocked
+
+    def mark_everything(self, connection: Connection, kinds: Iterable[str]) -> None:
+        """Have every record of the kinds derived anew, within the caller's transaction."""
+        entries = [{"kind": kind, "entity_id": capture.EVERYTHING} for kind in kinds]
+        connection.execute(sa.insert(self._table), entries)
+
+    def apply(self, timeout: float = 0) -> None:
+        """Bring everything that waits to the JSON side. Waits ``timeout`` seconds for the store lock.
+
+        Afterwards each entry is gone whose record is durably in its file. A record that is refused keeps its entries and is told
+        by ``problems()``; it hinders no other. Raises JsonSideError when nothing more can be written; what was not written still waits.
+        """
+        if self.apart:
+            self._blocked = self.apart
+            raise self.apart
+        try:
+            with self._side.lock.hold(timeout):
+                self._refused = self._drain()
+        except StoreError as error:
+            self._blocked = error
+            raise
+        self._blocked = None
+
+    def _drain(self) -> dict[Entity, StoreError]:
+        refused: dict[Entity, StoreError] = {}
+        after = 0  # within this pass only: an entry that is committed late has a low number and is found by the next pass
+        while batch := self._entries(after):
+            after = max(batch)
+            refused.update(self._bring_over(set(batch.values())))
+            self._acknowledge(
+                seq for seq, (kind, record_id) in batch.items() if not _is_refused(refused, kind, record_id)
+            )
+        return refused
+
+    def _entries(self, after: int) -> dict[int, Entity]:
+        table = self._table
+        statement = sa.select(table.c.seq, table.c.kind, table.c.entity_id).where(table.c.seq > after)
+        with self._database.read() as connection:
+            found = connection.execute(statement.order_by(table.c.seq).limit(BATCH)).all()
+        return {seq: (kind, record_id) for seq, kind, record_id in found}
+
+    def _bring_over(self, entities: set[Entity]) -> dict[Entity, StoreError]:
+        """Write the files of these records as SQL has them now; what could not be, with the reason."""
+        refused: dict[Entity, StoreError] = {}
+        for kind in {kind for kind, record_id in entities if record_id == capture.EVERYTHING}:
+            refused.update(self._bring_all_over(kind))
+        changes, unfit = self._state({entity for entity in entities if entity[1] != capture.EVERYTHING})
+        refused.update(unfit)
+        files, unwritable = self._side.plan(changes)
+        refused.update(unwritable)
+        self._side.write(files)
+        return refused
+
+    def _bring_all_over(self, kind: str) -> dict[Entity, StoreError]:
+        """A whole kind: everything SQL has, and files without a row are set aside and then removed."""
+        if kind not in MAPPINGS:
+            return {}
+        with self._database.read() as connection:
+            wanted = rows.all_ids(connection, MAPPINGS[kind])
+        present = [entry.id for entry in self._side.entries(kind) if not isinstance(entry, StoreError)]
+        extra = sorted(set(present) - set(wanted))
+        self._side.set_aside(kind, extra)
+        refused: dict[Entity, StoreError] = {}
+        for some in rows.chunks([*wanted, *extra]):
+            refused.update(self._bring_over({(kind, record_id) for record_id in some}))
+        return refused
+
+    def _state(self, entities: set[Entity]) -> tuple[dict[str, Changes], dict[Entity, StoreError]]:
+        with self._database.read() as connection:
+            return current_state(connection, entities)
+
+    def _acknowledge(self, seqs: Iterable[int]) -> None:
+        """Delete exactly the entries that were read: others of the same records may have come since."""
+        # Not durable by itself: an acknowledgement lost in a power cut only makes the record be looked at once more.
+        with self._database.write(durable=False) as connection:
+            for some in rows.chunks(seqs):
+                connection.execute(sa.delete(self._table).where(self._table.c.seq.in_(some)))
+
+
+def current_state(connection: Connection, entities: Iterable[Entity]) -> tuple[dict[str, Changes], dict[Entity, StoreError]]:
+    """Kind -> id -> the record as SQL has it now (None: no such row), and the records that no file can hold."""
+    by_kind: dict[str, list[str]] = {}
+    for kind, record_id in sorted(entities):
+        if kind in MAPPINGS:
+            by_kind.setdefault(kind, []).append(record_id)
+    changes: dict[str, Changes] = {}
+    unfit: dict[Entity, StoreError] = {}
+    for kind, ids in by_kind.items():
+        mapping, changes[kind] = MAPPINGS[kind], {}
+        loaded = rows.load(connection, mapping, ids)
+        for record_id in ids:
+            try:
+                changes[kind][record_id] = mapping.check(loaded[record_id])[1] if record_id in loaded else None
+            except InvalidRecordError as error:
+                unfit[kind, record_id] = error
+    return changes, unfit
+
+
+def _is_refused(refused: dict[Entity, StoreError], kind: str, record_id: str) -> bool:
+    if record_id == capture.EVERYTHING:
+        return any(of == kind for of, _ in refused)
+    return (kind, record_id) in refused
+
+
+class Follower:
+    """A thread that applies what waits, soon and again: what requests left because the lock was busy or the disk was full."""
+
+    def __init__(self, outbox: Outbox, *, every: float = 0.25, slowest: float = 5.0) -> None:
+        """``every`` seconds while all goes well; after failures less and less often, down to ``slowest`` seconds."""
+        self._outbox, self._every, self._slowest = outbox, every, slowest
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tandem-outbox", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the record it is at."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        pause, told = self._every, ""
+        while not self._stop.wait(pause):
+            try:
+                if not self._outbox.is_empty():
+                    self._outbox.apply(timeout=1)
+                problem = "; ".join(error.message for error in self._outbox.problems())
+            except StoreError as error:
+                problem = error.message
+            if problem and problem != told:
+                log.warning("The JSON side does not follow: %s", problem)
+            told = problem
+            pause = min(pause * 2, self._slowest) if problem else self._every

@@ -1,0 +1,1 @@
+"""One contract, one generic repository, one file per noun."""

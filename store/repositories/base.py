@@ -1,0 +1,179 @@
+"""The generic repository: every noun on every backend is this, plus what is special to the noun."""
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any, Generic, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from store import codec, rows
+from store.backends import Backend
+from store.documents import Document, now
+from store.errors import (
+    ConflictError,
+    InvalidRecordError,
+    MissingReferenceError,
+    NotFoundError,
+    StillInUseError,
+    StoreError,
+)
+from store.files.side import Entity
+from store.mapping import MAPPINGS, Row, Rows
+from store.repositories import listing
+from store.repositories.contract import Found, Page, Query, Result
+
+D = TypeVar("D", bound=Document)
+
+
+class Repository(Generic[D]):
+    """The records of one noun. Subclasses name the ``kind`` and what lists show; the contract says what each method promises."""
+
+    kind: str
+    # What a list shows, can be sorted by, and is searched in.
+    short: Sequence[str] = ("id", "userId", "name", "createdAt", "updatedAt")
+    sortable: Sequence[str] = ("name", "createdAt", "updatedAt")
+    searched: Sequence[str] = ("name",)
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._mapping = MAPPINGS[self.kind]
+        self._main = self._mapping.main
+
+    # ------------------------------------------------------------------ reading
+    def find_by_id(self, record_id: str) -> D | None:
+        """The record, or None. Raises InvalidRecordError or UnreadableError when it is there and cannot be read."""
+        with self._backend.reading([(self.kind, record_id)]) as connection:
+            loaded = rows.load(connection, self._mapping, [record_id])
+        if record_id in loaded:
+            return self._document(loaded[record_id])
+        if doubt := self._backend.doubt(self.kind, record_id):
+            raise doubt
+        return None
+
+    def find_all(self) -> Found[D]:
+        """Every record, by (createdAt, id)."""
+        return self._find(sa.true())
+
+    def find_by_user_id(self, user_id: str) -> Found[D]:
+        """The records of one user, by (createdAt, id)."""
+        return self._find(self._main.c.userId == user_id)
+
+    def _find(self, condition: sa.ColumnElement[bool]) -> Found[D]:
+        with self._backend.reading() as connection:
+            ids = list(connection.scalars(sa.select(self._main.c.id).where(condition)))
+            loaded = rows.load(connection, self._mapping, ids)
+        found: Found[D] = Found(problems=self._backend.problems(self.kind))
+        for one in sorted(loaded.values(), key=lambda one: _creation(one[self._main.name][0])):
+            try:
+                found.append(self._document(one))
+            except InvalidRecordError as error:
+                found.problems.append(error)
+        return found
+
+    def list(self, query: Query) -> Page:
+        """One page of short rows."""
+        with self._backend.reading() as connection:
+            return listing.page(connection, self, query)
+
+    def count(self, query: Query, at_most: int = 1000) -> int:
+        """How many answer the query; ``at_most`` + 1 stands for "more"."""
+        with self._backend.reading() as connection:
+            return listing.count(connection, self, query, at_most)
+
+    def matching_ids(self, query: Query, at_most: int) -> Sequence[str]:
+        """The ids of all that answer the query, at most so many."""
+        with self._backend.reading() as connection:
+            return listing.ids(connection, self, query, at_most)
+
+    def version(self, document: D) -> str:
+        """A short text that changes whenever the record does."""
+        return hashlib.blake2b(codec.dumps(document.model_dump()), digest_size=12).hexdigest()
+
+    # ------------------------------------------------------------------ writing
+    def create(self, fields: dict[str, Any]) -> Result[D]:
+        """A new record; a given id and dates are kept."""
+        fields = dict(fields)
+        record_id, moment = fields.pop("id", None) or str(uuid.uuid4()), now()
+        new = self._mapping.with_fields(self._mapping.blank(record_id, moment), self._completed(fields), moment)
+        self._mapping.check(new)
+
+        def work(connection: Connection) -> D:
+            rows.insert(connection, self._mapping, new)
+            return self._reload(connection, record_id)
+
+        return self._change(work, [record_id])
+
+    def update(self, record_id: str, fields: dict[str, Any], *, expected: str | None = None) -> Result[D]:
+        """Change some fields. Raises NotFoundError, ConflictError, InvalidRecordError; then nothing was written."""
+
+        def work(connection: Connection) -> D:
+            old = self._locked(connection, record_id)
+            if expected is not None and self.version(current := self._document(old)) != expected:
+                raise ConflictError(f"Somebody else changed this {self.kind} in the meantime.", current=current)
+            moment = now()
+            new = self._mapping.with_fields(old, self._completed(fields), moment)
+            if rows.differ(self._mapping, old, new):
+                if "updatedAt" not in fields:
+                    new[self._main.name][0]["updatedAt"] = moment
+                self._mapping.check(new)
+                rows.save(connection, self._mapping, old, new)
+            return self._reload(connection, record_id)
+
+        return self._change(work, [record_id])
+
+    def delete(self, record_id: str) -> Result[bool]:
+        """Delete it and what SQL's rules say goes with it."""
+        result = self.delete_many([record_id])
+        return Result(result.value == 1, result.sources)
+
+    def delete_many(self, record_ids: Iterable[str]) -> Result[int]:
+        """Delete several as one unit."""
+        ids = list(dict.fromkeys(record_ids))
+        self._refuse_unreadable(ids)
+
+        def work(connection: Connection) -> int:
+            column = self._main.c.id
+            return sum(
+                connection.execute(sa.delete(self._main).where(column.in_(some))).rowcount for some in rows.chunks(ids)
+            )
+
+        try:
+            return self._change(work, ids)
+        except MissingReferenceError as error:  # SQLite does not say in which direction a link broke
+            raise StillInUseError(f"Other records still need this {self.kind}.") from error
+
+    # ------------------------------------------------------------------ for subclasses
+    def _completed(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """The fields with those that follow from others."""
+        return fields
+
+    def _document(self, loaded: Rows) -> D:
+        return self._mapping.check(loaded)[0]  # type: ignore[return-value]
+
+    def _reload(self, connection: Connection, record_id: str) -> D:
+        """The record as the database has it after a write: rounded, completed by defaults."""
+        return self._document(rows.load(connection, self._mapping, [record_id])[record_id])
+
+    def _locked(self, connection: Connection, record_id: str) -> Rows:
+        loaded = rows.load(connection, self._mapping, [record_id], for_update=True)
+        if record_id not in loaded:
+            raise self._backend.doubt(self.kind, record_id) or NotFoundError(
+                f"There is no {self.kind} {record_id} (any more)."
+            )
+        return loaded[record_id]
+
+    def _change(self, work: Any, ids: Iterable[str]) -> Result[Any]:
+        entities: list[Entity] = [(self.kind, record_id) for record_id in ids]
+        return self._backend.changing(work, lambda _: entities)
+
+    def _refuse_unreadable(self, ids: Iterable[str]) -> None:
+        for record_id in ids:
+            problem: StoreError | None = self._backend.doubt(self.kind, record_id)
+            if problem:
+                raise problem
+
+
+def _creation(row: Row) -> tuple[str, str]:
+    return str(row.get("createdAt")), row["id"]

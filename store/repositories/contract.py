@@ -1,0 +1,183 @@
+"""What every backend promises. One test suite runs over all of them: ``sql``, ``json`` and ``dual``, on SQLite and PostgreSQL.
+
+The names are Quilltap's, in Python's spelling. A write returns a ``Result``: the record as it now is, and what each side
+did. A refusal is a ``StoreError``, and then nothing was written.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from store.documents import Character, Document, Persona, Tag, User
+from store.errors import StoreError
+
+T = TypeVar("T")
+D = TypeVar("D", bound=Document)
+D_co = TypeVar("D_co", bound=Document, covariant=True)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What each side did. None: the side has no part in this backend.
+
+    ``consistent`` is True when both sides hold the same now (with one side only: when it was written). ``error`` says why the
+    JSON side could not follow; the change is then safe in SQL, waits in the outbox, and is applied as soon as that can be.
+    """
+
+    sql: bool | None
+    json: bool | None
+    consistent: bool
+    error: StoreError | None = None
+
+
+@dataclass(frozen=True)
+class Result(Generic[T]):
+    """What a write brought about."""
+
+    value: T
+    sources: Sources
+
+
+class Found(list[T]):
+    """Records found. ``problems`` tells, one error each, of records that are there but cannot be read."""
+
+    def __init__(self, items: Iterable[T] = (), problems: Iterable[StoreError] = ()) -> None:
+        super().__init__(items)
+        self.problems = list(problems)
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question to a list, the same for every backend.
+
+    ``search`` is looked for in the noun's names, without regard to case. ``tags``: only records with all of these tag ids.
+    ``page`` counts from 0.
+    """
+
+    search: str = ""
+    user_id: str | None = None
+    tags: tuple[str, ...] = ()
+    without_tags: bool = False
+    favorite: bool | None = None
+    sort: str = "name"
+    descending: bool = False
+    page: int = 0
+    page_size: int = 50
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list. ``rows`` hold the short columns by name and, for tagged nouns, ``tags`` as ``[{"id", "name"}]``.
+
+    ``more`` says that further pages follow. There is no total: counting is a question of its own.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    more: bool = False
+
+
+class Repository(Protocol[D_co]):
+    """The records of one noun."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def sortable(self) -> Sequence[str]:
+        """The columns a list can be sorted by."""
+
+    def find_by_id(self, record_id: str) -> D_co | None:
+        """The record, or None. Raises InvalidRecordError or UnreadableError when it is there and cannot be read."""
+
+    def find_all(self) -> Found[Any]:
+        """Every record, by (createdAt, id)."""
+
+    def list(self, query: Query) -> Page:
+        """One page. Records that would not pass their document's check are listed all the same."""
+
+    def count(self, query: Query, at_most: int = 1000) -> int:
+        """How many records answer the query; counting stops at ``at_most`` + 1, so a big table costs no more."""
+
+    def matching_ids(self, query: Query, at_most: int) -> Sequence[str]:
+        """The ids of every record that answers the query, for "all N matching"; at most so many."""
+
+    def create(self, fields: dict[str, Any]) -> Result[Any]:
+        """A new record. What is not given gets its default; a given id and date are kept."""
+
+    def update(self, record_id: str, fields: dict[str, Any], *, expected: str | None = None) -> Result[Any]:
+        """Change some fields, leave the others. ``updatedAt`` becomes now unless it is given.
+
+        ``expected`` is the ``version()`` the caller saw: when the record changed since, ConflictError and nothing written.
+        Raises NotFoundError when it is gone.
+        """
+
+    def delete(self, record_id: str) -> Result[bool]:
+        """Delete it and what SQL's rules say goes with it. False when there was none."""
+
+    def delete_many(self, record_ids: Iterable[str]) -> Result[int]:
+        """Delete several as one unit; how many there were."""
+
+    def version(self, document: Any) -> str:
+        """A short text that changes whenever the record does."""
+
+
+class OwnedRepository(Repository[D_co], Protocol[D_co]):
+    """A noun whose records belong to users."""
+
+    def find_by_user_id(self, user_id: str) -> Found[Any]: ...
+
+
+class TaggedRepository(OwnedRepository[D_co], Protocol[D_co]):
+    """A noun whose records carry tags."""
+
+    def find_by_tag(self, tag_id: str) -> Found[Any]: ...
+
+    def add_tag(self, record_id: str, tag_id: str) -> Result[Any]:
+        """Tie a tag to the record; nothing changes when it has it. Raises NotFoundError, MissingReferenceError."""
+
+    def remove_tag(self, record_id: str, tag_id: str) -> Result[Any]: ...
+
+    def add_tag_to_many(self, record_ids: Iterable[str], tag_id: str) -> Result[int]:
+        """Tie a tag to several records as one unit; how many did not have it."""
+
+    def remove_tag_from_many(self, record_ids: Iterable[str], tag_id: str) -> Result[int]: ...
+
+
+class CharactersRepository(TaggedRepository[Character], Protocol):
+    def add_persona(self, character_id: str, persona_id: str, is_default: bool = False) -> Result[Character]:
+        """Link a persona; a new default takes the place of the old one."""
+
+    def remove_persona(self, character_id: str, persona_id: str) -> Result[Character]: ...
+
+    def set_favorite(self, character_id: str, is_favorite: bool) -> Result[Character]: ...
+
+    def set_favorite_of_many(self, character_ids: Iterable[str], is_favorite: bool) -> Result[int]: ...
+
+
+class PersonasRepository(TaggedRepository[Persona], Protocol):
+    def add_character_link(self, persona_id: str, character_id: str) -> Result[Persona]: ...
+
+    def remove_character_link(self, persona_id: str, character_id: str) -> Result[Persona]: ...
+
+
+class TagsRepository(OwnedRepository[Tag], Protocol):
+    def find_by_name(self, user_id: str, name: str) -> Tag | None:
+        """The user's tag of this name, without regard to case."""
+
+    def find_or_create(self, user_id: str, name: str) -> Result[Tag]:
+        """The user's tag of this name; made when there is none."""
+
+    def usage(self, tag_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        """tag id -> kind -> how many records carry it."""
+
+
+class UsersRepository(Repository[User], Protocol):
+    def find_by_email(self, email: str) -> User | None: ...
+
+    def get_current_user(self) -> User | None:
+        """The oldest user, whom Quilltap 1.3 takes for the only one."""
+
+    def get_chat_settings(self, user_id: str) -> Any:
+        """The user's chat settings; made-up defaults where SQL has no row. None without the user."""
+
+    def update_chat_settings(self, user_id: str, fields: dict[str, Any]) -> Result[User]: ...

@@ -1,0 +1,116 @@
+"""Lists: one neutral question turned into SQL, the same for the database and for the derived index."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Table, Text
+
+from store.errors import InvalidValueError
+from store.mapping import MAPPINGS, Mapping
+from store.repositories.contract import Page, Query
+from store.tables.tags import tags
+
+MAX_PAGE_SIZE = 500
+
+
+class Listed(Protocol):
+    """What a repository says about its lists."""
+
+    kind: str
+    short: Sequence[str]
+    sortable: Sequence[str]
+    searched: Sequence[str]
+
+
+def page(connection: Connection, noun: Listed, query: Query) -> Page:
+    """One page; one row more than wanted is asked for, which tells whether another page follows."""
+    mapping = MAPPINGS[noun.kind]
+    size = min(max(query.page_size, 1), MAX_PAGE_SIZE)
+    columns = [mapping.main.c[name] for name in noun.short]
+    statement = _ordered(connection, noun, query, sa.select(*columns).where(*_conditions(connection, noun, query)))
+    statement = statement.limit(size + 1).offset(max(query.page, 0) * size)
+    found = [dict(row) for row in connection.execute(statement).mappings()]
+    listed = found[:size]
+    if link := tag_link(mapping):
+        _add_tags(connection, listed, *link)
+    return Page(listed, more=len(found) > size)
+
+
+def count(connection: Connection, noun: Listed, query: Query, at_most: int) -> int:
+    """How many answer, counted no further than ``at_most`` + 1."""
+    some = sa.select(sa.literal(1)).select_from(MAPPINGS[noun.kind].main).where(*_conditions(connection, noun, query))
+    return int(connection.scalar(sa.select(sa.func.count()).select_from(some.limit(at_most + 1).subquery())) or 0)
+
+
+def ids(connection: Connection, noun: Listed, query: Query, at_most: int) -> list[str]:
+    """The ids of all that answer, in the list's order."""
+    statement = sa.select(MAPPINGS[noun.kind].main.c.id).where(*_conditions(connection, noun, query))
+    return list(connection.scalars(_ordered(connection, noun, query, statement).limit(at_most)))
+
+
+def tag_link(mapping: Mapping) -> tuple[Table, str] | None:
+    """The table that ties tags to a noun's records and the column that names the record; None for an untagged noun."""
+    for child in mapping.children:
+        if "tagId" in child.table.c:
+            return child.table, child.column
+    return None
+
+
+def _conditions(connection: Connection, noun: Listed, query: Query) -> list[sa.ColumnElement[bool]]:
+    mapping = MAPPINGS[noun.kind]
+    main = mapping.main
+    conditions: list[sa.ColumnElement[bool]] = []
+    if search := query.search.strip():
+        conditions.append(sa.or_(*(_contains(connection, main.c[name], search) for name in noun.searched)))
+    if query.user_id is not None:
+        conditions.append(main.c.userId == query.user_id)
+    if query.favorite is not None and "isFavorite" in main.c:
+        conditions.append(main.c.isFavorite == query.favorite)
+    if link := tag_link(mapping):
+        table, column = link
+        for tag_id in query.tags:
+            tied = sa.select(table.c[column]).where(table.c.tagId == tag_id)
+            conditions.append(main.c.id.in_(tied))
+        if query.without_tags:
+            conditions.append(~sa.exists().where(table.c[column] == main.c.id))
+    return conditions
+
+
+def _contains(connection: Connection, column: sa.ColumnElement[Any], search: str) -> sa.ColumnElement[bool]:
+    if connection.dialect.name == "sqlite" and not search.isascii():
+        # SQLite's LIKE folds the case of ASCII only.
+        return sa.func.instr(sa.func.tandem_casefold(column), search.casefold()) > 0
+    escaped = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    if connection.dialect.name == "sqlite":
+        return column.like(f"%{escaped}%", escape="\\")
+    return column.ilike(f"%{escaped}%", escape="\\")
+
+
+def _ordered(connection: Connection, noun: Listed, query: Query, statement: sa.Select[Any]) -> sa.Select[Any]:
+    if query.sort not in noun.sortable:
+        raise InvalidValueError(
+            f"A list of {noun.kind}s cannot be sorted by “{query.sort}”.", hint=f"Choose {', '.join(noun.sortable)}."
+        )
+    main = MAPPINGS[noun.kind].main
+    key: sa.ColumnElement[Any] = main.c[query.sort]
+    if isinstance(key.type, Text):
+        # Without regard to the case of ASCII, then by code point: the same order on both databases.
+        key = key.collate("NOCASE") if connection.dialect.name == "sqlite" else sa.func.lower(key).collate("C")
+    tie = main.c.id if connection.dialect.name == "sqlite" else main.c.id.collate("C")
+    return statement.order_by(*((key.desc(), tie.desc()) if query.descending else (key, tie)))
+
+
+def _add_tags(connection: Connection, listed: list[dict[str, Any]], table: Table, column: str) -> None:
+    by_id: dict[str, list[dict[str, str]]] = {row["id"]: [] for row in listed}
+    if by_id:
+        statement = (
+            sa.select(table.c[column], tags.c.id, tags.c.name)
+            .join(tags, tags.c.id == table.c.tagId)
+            .where(table.c[column].in_(by_id))
+            .order_by(tags.c.nameLower, tags.c.id)
+        )
+        for record_id, tag_id, name in connection.execute(statement):
+            by_id[record_id].append({"id": tag_id, "name": name})
+    for row in listed:
+        row["tags"] = by_id[row["id"]]

@@ -1,0 +1,103 @@
+"""Reading and writing the rows of whole records: one snapshot in, only what changed out."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Table
+
+from store import codec
+from store.mapping import Mapping, Row, Rows
+from store.tables.base import JSON_NULL, FreeForm, Unusable
+
+CHUNK = 400  # ids per statement; SQLite's limit of variables is far above it
+T = TypeVar("T")
+
+
+def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
+    """The items in lists of at most ``size``."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def load(connection: Connection, mapping: Mapping, ids: Sequence[str], *, for_update: bool = False) -> dict[str, Rows]:
+    """id -> its rows in every table that shows in the record; ids without a record are left out."""
+    found: dict[str, Rows] = {}
+    for some in chunks(ids):
+        for child in mapping.tables:
+            column = child.table.c[child.column]
+            statement = sa.select(child.table).where(column == some[0] if len(some) == 1 else column.in_(some))
+            if child.table is mapping.main:
+                if for_update:
+                    statement = statement.with_for_update()
+                for row in connection.execute(statement).mappings():
+                    found[row["id"]] = {one.table.name: [] for one in mapping.tables}
+                    found[row["id"]][mapping.main.name].append(dict(row))
+                if not found:
+                    break
+            else:
+                for row in connection.execute(statement).mappings():
+                    if (rows := found.get(row[child.column])) is not None:
+                        rows[child.table.name].append(dict(row))
+    return found
+
+
+def all_ids(connection: Connection, mapping: Mapping) -> list[str]:
+    """Every id of the noun."""
+    return list(connection.scalars(sa.select(mapping.main.c.id)))
+
+
+def insert(connection: Connection, mapping: Mapping, rows: Rows) -> None:
+    """Write a new record."""
+    for table in (mapping.main, *(child.table for child in mapping.children)):
+        if rows.get(table.name):
+            connection.execute(sa.insert(table), rows[table.name])
+
+
+def save(connection: Connection, mapping: Mapping, old: Rows, new: Rows) -> None:
+    """Bring the rows of a record from ``old`` to ``new``: what is equal is not touched."""
+    for table in (mapping.main, *(child.table for child in mapping.children)):
+        before = {_key(table, row): row for row in old.get(table.name, ())}
+        after = {_key(table, row): row for row in new.get(table.name, ())}
+        for key in before.keys() - after.keys():
+            connection.execute(sa.delete(table).where(_is(table, key)))
+        added = [row for key, row in after.items() if key not in before]
+        if added:
+            connection.execute(sa.insert(table), added)
+        for key in before.keys() & after.keys():
+            values = {name: value for name, value in after[key].items() if not _same(table, name, value, before[key])}
+            if values:
+                connection.execute(sa.update(table).where(_is(table, key)).values(values))
+
+
+def differ(mapping: Mapping, old: Rows, new: Rows) -> bool:
+    """Whether any row of the record itself is not the same."""
+    for table in (mapping.main, *(child.table for child in mapping.children)):
+        before = {_key(table, row): row for row in old.get(table.name, ())}
+        after = {_key(table, row): row for row in new.get(table.name, ())}
+        if before.keys() != after.keys():
+            return True
+        if any(not _same(table, name, value, before[key]) for key, row in after.items() for name, value in row.items()):
+            return True
+    return False
+
+
+def _key(table: Table, row: Row) -> tuple[Any, ...]:
+    return tuple(row[column.name] for column in table.primary_key)
+
+
+def _is(table: Table, key: tuple[Any, ...]) -> sa.ColumnElement[bool]:
+    return sa.and_(*(column == value for column, value in zip(table.primary_key, key, strict=True)))
+
+
+def _same(table: Table, name: str, value: Any, row: Row) -> bool:
+    other = row[name]
+    if isinstance(table.c[name].type, FreeForm) and _is_json(value) and _is_json(other):
+        return codec.dumps(value) == codec.dumps(other)  # for Python 1 is True, and 1.0 is 1.00
+    return type(value) is type(other) and bool(value == other)
+
+
+def _is_json(value: Any) -> bool:
+    return value is not None and value is not JSON_NULL and not isinstance(value, Unusable)

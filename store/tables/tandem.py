@@ -1,0 +1,75 @@
+"""Tandem's own tables: schema ``tandem`` on PostgreSQL, prefix ``tandem_`` on SQLite. Made by ``store/migrations``."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, Text
+
+from store.tables.base import Moment
+
+SCHEMA = "tandem"
+# SQLite counts rows up only in a column declared INTEGER PRIMARY KEY.
+_Counter = BigInteger().with_variant(Integer, "sqlite")
+
+
+@dataclass(frozen=True)
+class OwnTables:
+    """The tables under the names of one dialect."""
+
+    metadata: MetaData
+    outbox: Table
+    state: Table
+    accounts: Table
+    sessions: Table
+    attempts: Table
+
+
+def own_tables(dialect: str) -> OwnTables:
+    """The declarations for ``postgresql`` or ``sqlite``."""
+    schema, prefix = (SCHEMA, "") if dialect == "postgresql" else (None, f"{SCHEMA}_")
+    metadata = MetaData(schema=schema)
+
+    def table(name: str, *items: Column[object] | Index, **options: object) -> Table:
+        return Table(f"{prefix}{name}", metadata, *items, **options)
+
+    # Append-only and without a unique key: a dedupe upsert would make writers wait for each other and lose entries.
+    # AUTOINCREMENT, because a sequence number that came back would let an old acknowledgement delete a new entry.
+    outbox = table(
+        "outbox",
+        Column("seq", _Counter, primary_key=True),
+        Column("kind", Text, nullable=False),
+        Column("entity_id", Text, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    state = table("state", Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+    accounts = table(
+        "accounts",
+        Column("id", Text, primary_key=True),
+        Column("name", Text, nullable=False),
+        Column("name_lower", Text, nullable=False),
+        Column("role", Text, nullable=False),
+        Column("password_hash", Text, nullable=False),
+        Column("disabled", Boolean, nullable=False),
+        Column("created_at", Moment, nullable=False),
+        Column("updated_at", Moment, nullable=False),
+        Index(f"{prefix}accounts_name_lower_key", "name_lower", unique=True),
+    )
+    sessions = table(
+        "sessions",
+        # A hash: who reads the database can still not sign in with what lies here.
+        Column("token_hash", Text, primary_key=True),
+        Column("account_id", Text, ForeignKey(accounts.c.id, ondelete="CASCADE"), nullable=False),
+        Column("created_at", Moment, nullable=False),
+        Column("last_seen_at", Moment, nullable=False),
+        Column("address", Text, nullable=False),
+        Column("user_agent", Text, nullable=False),
+        Index(f"{prefix}sessions_account_id_idx", "account_id"),
+    )
+    attempts = table(
+        "attempts",
+        Column("id", _Counter, primary_key=True),
+        Column("subject", Text, nullable=False),
+        Column("at", Moment, nullable=False),
+        Index(f"{prefix}attempts_subject_at_idx", "subject", "at"),
+        sqlite_autoincrement=True,
+    )
+    return OwnTables(metadata, outbox, state, accounts, sessions, attempts)

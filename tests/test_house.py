@@ -1,0 +1,59 @@
+"""What stands around the code: pinned libraries, a Makefile that explains itself, CI that runs what a person runs."""
+
+import os
+import re
+import subprocess
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+LISTS = ("requirements.txt", "tests/requirements.txt")
+
+
+def entries(name: str) -> list[str]:
+    lines = (ROOT / name).read_text("utf-8").splitlines()
+    return [entry for line in lines if (entry := line.partition("#")[0].strip())]
+
+
+def pinned(name: str) -> dict[str, Requirement]:
+    found = map(Requirement, (entry for entry in entries(name) if not entry.startswith("-r ")))
+    return {canonicalize_name(requirement.name): requirement for requirement in found}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_library_has_one_exact_version_and_no_address(name: str) -> None:
+    loose = [e for e in entries(name) if not re.fullmatch(r"[a-z0-9-]+(\[[a-z]+\])?==[0-9][0-9.]*", e)]
+    assert loose == (["-r ../requirements.txt"] if name.startswith("tests/") else [])
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_what_a_library_needs_is_pinned_too(name: str) -> None:
+    known = pinned("requirements.txt") | pinned(name)
+    missing = {
+        f"{library} needs {needed.name}"
+        for library, entry in pinned(name).items()
+        for needed in map(Requirement, requires(library) or [])
+        if any(not needed.marker or needed.marker.evaluate({"extra": extra}) for extra in entry.extras or {""})
+        and canonicalize_name(needed.name) not in known
+    }
+    assert missing == set()
+
+
+def test_ci_runs_what_a_person_runs() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert script.read_text("utf-8").splitlines()[-1] == "exec make test"
+
+
+def test_make_explains_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE)
+    # A `make` around this test must not pass its own flags (-j, -n) on.
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    shown = subprocess.run(["make"], cwd=ROOT, env=environ, capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"^make ([a-z-]+) +\S+ \S+", shown, re.MULTILINE) == targets
+    assert {"run", "test", "quick", "lint", "bench", "help"} == set(targets)
