@@ -5,13 +5,13 @@ HEAD and OPTIONS) an editor, unless its view says otherwise with ``@requires``. 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 from urllib.parse import quote
 
 from flask import Flask, abort, current_app, g, redirect, request, url_for
-from werkzeug.wrappers import Response as AnyResponse
+from werkzeug.wrappers import Response
 
 from dashboard.accounts import ROLES, Account, Accounts
 from dashboard.security import cookie_name, wants_page
@@ -67,7 +67,7 @@ def requires(role: str) -> Callable[[View], View]:
         raise ValueError(f"{role!r} is no role; there are {', '.join(ROLES)}")
 
     def mark(view: View) -> View:
-        view.required_role = role  # type: ignore[attr-defined]
+        view.tandem_role = role  # type: ignore[attr-defined]
         return view
 
     return mark
@@ -89,7 +89,7 @@ def allows(role: str) -> bool:
     return account is not None and account.may(role)
 
 
-def guard() -> AnyResponse | None:
+def guard() -> Response | None:
     """Before each request: None lets it pass, everything else is the refusal."""
     if request.endpoint in OPEN:
         return None
@@ -102,11 +102,15 @@ def guard() -> AnyResponse | None:
 
 def _needed() -> str:
     view = current_app.view_functions.get(request.endpoint or "")
-    marked: str | None = getattr(view, "required_role", None)
-    return marked or ("viewer" if request.method in _READING else "editor")
+    return _marked(view) or ("viewer" if request.method in _READING else "editor")
 
 
-def refuse() -> AnyResponse:
+def _marked(view: object) -> str | None:
+    role: str | None = getattr(view, "tandem_role", None)
+    return role
+
+
+def refuse() -> Response:
     """The answer to who may not: a stranger's browser is sent to sign in and comes back; everyone else gets 401 or 403."""
     account = current_account()
     if account is not None:
@@ -119,7 +123,7 @@ def refuse() -> AnyResponse:
     return redirect(url_for("entrance.login", next=None if wanted in {"/", HOME} else wanted))
 
 
-def sign_in(response: AnyResponse, account: Account) -> None:
+def sign_in(response: Response, account: Account) -> None:
     """Start a new session for the account and give the browser its cookie; the browser's old session ends."""
     sessions = people().sessions
     if old := request.cookies.get(cookie_name(COOKIE)):
@@ -129,7 +133,7 @@ def sign_in(response: AnyResponse, account: Account) -> None:
     g.account = account
 
 
-def sign_out(response: AnyResponse) -> None:
+def sign_out(response: Response) -> None:
     """End the browser's session."""
     if token := request.cookies.get(cookie_name(COOKIE)):
         people().sessions.end(token)
@@ -142,67 +146,63 @@ def _cookie_options() -> dict[str, Any]:
 
 
 class GuardedView:
-    """Put before Flask-Admin's BaseView or BaseModelView: ``class BaseView(GuardedView, BaseModelView)``.
+    """Put before Flask-Admin's BaseView or BaseModelView: ``class StoreView(GuardedView, BaseView)``.
 
-    Every exposed method is one of five actions, and asks for that action's role: ``view`` (list, details, export, lookups),
-    ``create``, ``edit`` (the form and inline edits), ``delete``, ``bulk`` (the actions over selected rows; the bulk action
-    named ``delete`` asks for ``delete`` as well). A view with other rules says so::
+    ``roles`` says which role an exposed method asks for, by the method's name or by the action it belongs to: ``view`` (list,
+    details, export, look-ups), ``create``, ``edit`` (the form and inline edits), ``delete`` and ``bulk`` (actions over
+    selected rows; the one named ``delete`` asks for ``delete`` as well). The name of the method counts before its action,
+    and what is named nowhere is an admin's::
 
-        roles = {"view": "viewer", "create": "admin", "edit": "admin", "delete": "admin", "bulk": "admin"}
+        roles = {"view": "viewer", "edit": "editor", "merge_view": "editor"}
 
-    A method that Flask-Admin does not know counts as ``view`` for GET and ``edit`` for everything else; ``actions_of_methods``
-    names another action for it, ``@requires`` a role. ``can_create``, ``can_edit`` and ``can_delete`` set to False refuse the
-    method itself, not only its button. Templates and row actions ask ``may("edit")``.
+    ``can_create``, ``can_edit`` and ``can_delete`` set to False refuse the methods themselves, not only their buttons.
+    A POST that a viewer may send needs ``@requires("viewer")`` on its method, for the guard in front of everything.
     """
 
-    roles: ClassVar[dict[str, str]] = {
+    roles: ClassVar[Mapping[str, str]] = {
         "view": "viewer",
         "create": "editor",
         "edit": "editor",
         "delete": "editor",
         "bulk": "editor",
     }
-    actions_of_methods: ClassVar[dict[str, str]] = {}
-    _known: ClassVar[dict[str, str]] = {
-        "index": "view",
-        "index_view": "view",
-        "details_view": "view",
-        "export": "view",
-        "ajax_lookup": "view",
-        "create_view": "create",
-        "edit_view": "edit",
-        "ajax_update": "edit",
-        "delete_view": "delete",
-        "action_view": "bulk",
-    }
 
     def required_role(self, action: str) -> str:
-        """The role that ``view``, ``create``, ``edit``, ``delete`` or ``bulk`` asks for; an admin's for what is not named."""
-        return self.roles.get(action, "admin")
+        """The role that an exposed method, or one of the five actions, asks for."""
+        return self.roles.get(action) or self.roles.get(_ACTIONS.get(action, action)) or "admin"
 
-    def may(self, action: str) -> bool:
-        """Whether who is here may do this: their role reaches and the view offers it."""
-        return bool(getattr(self, f"can_{action}", True)) and allows(self.required_role(action))
+    def allows(self, action: str) -> bool:
+        """Whether who is here may do this and the view offers it; for buttons, and again before each method."""
+        offered = getattr(self, f"can_{_ACTIONS.get(action, action)}", True)
+        return bool(offered) and allows(_marked(getattr(self, action, None)) or self.required_role(action))
 
     def is_accessible(self) -> bool:
         """Whether the view shows in the menu; Flask-Admin asks."""
-        return self.may("view")
+        return self.allows(self._default_view)  # type: ignore[attr-defined]  # Flask-Admin sets it
 
-    def inaccessible_callback(self, name: str, **kwargs: Any) -> AnyResponse:
+    def inaccessible_callback(self, name: str, **kwargs: Any) -> Response:
         """The answer to who may not."""
         return refuse()
 
     def is_action_allowed(self, name: str) -> bool:
-        """Whether the bulk action shows and may run."""
-        return self.may("bulk") and (name != "delete" or self.may("delete"))
+        """Whether a bulk action shows and may run; Flask-Admin asks at both moments."""
+        return self.allows("bulk") and (name != "delete" or self.allows("delete"))
 
-    def _handle_view(self, name: str, **kwargs: Any) -> AnyResponse | None:
+    def _handle_view(self, name: str, **kwargs: Any) -> Response | None:
         # Flask-Admin comes by here before every exposed method; what this returns takes the method's place.
-        method = getattr(type(self), name, None)
-        if marked := getattr(method, "required_role", None):
-            return None if allows(marked) else refuse()
-        by_method = "view" if request.method in _READING else "edit"
-        action = self.actions_of_methods.get(name) or self._known.get(name) or by_method
-        if action == "bulk" and not self.is_action_allowed(request.form.get("action", "")):
-            return refuse()
-        return None if self.may("view") and self.may(action) else refuse()
+        return None if self.allows(name) else refuse()
+
+
+# Flask-Admin's methods and the actions they belong to.
+_ACTIONS: Final = {
+    "index": "view",
+    "index_view": "view",
+    "details_view": "view",
+    "export": "view",
+    "ajax_lookup": "view",
+    "create_view": "create",
+    "edit_view": "edit",
+    "ajax_update": "edit",
+    "delete_view": "delete",
+    "action_view": "bulk",
+}

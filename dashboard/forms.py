@@ -105,7 +105,7 @@ class Choice(SelectField):
 
 
 class Tags(Field):
-    """Tag ids. ``<name>-new`` holds names of tags to be made, separated by commas: for a page without scripts."""
+    """Tag ids. ``<name>_new`` holds names of tags that are to be made."""
 
     new_names: tuple[str, ...] = ()
 
@@ -116,11 +116,11 @@ class Tags(Field):
         if formdata is not None and formdata:
             self.raw_data = formdata.getlist(self.name)
             self.data = list(dict.fromkeys(filter(None, self.raw_data)))
-            told = ",".join(formdata.getlist(f"{self.name}-new"))
-            self.new_names = tuple(dict.fromkeys(name.strip() for name in told.split(",") if name.strip()))
+            told = (" ".join(name.split()) for name in formdata.getlist(f"{self.name}_new"))
+            self.new_names = tuple(dict.fromkeys(filter(None, told)))
 
     def sent(self) -> Sent:
-        return {self.name: sorted(self.data)}
+        return {self.name: sorted(self.data), f"{self.name}_new": list(self.new_names)}
 
     def value(self) -> list[str]:
         return list(self.data)

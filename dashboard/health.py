@@ -37,4 +37,7 @@ def _json_side_usable(store: Store) -> bool | None:
     """None where the backend has no JSON side."""
     if store.settings.data_backend == "sql":
         return None
-    return os.access(store.settings.data_dir, os.R_OK | os.W_OK | os.X_OK) and store.settings.data_dir.is_dir()
+    folder = store.settings.data_dir
+    while not folder.exists():  # it is made with the first record
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)

@@ -73,9 +73,11 @@ class Store:
 
     # ------------------------------------------------------------------ life
     def start(self, *, follow: bool = True) -> None:
-        """Make ready: Quilltap's tables where there are none, our own up to date, triggers in place, what waits applied.
+        """Make ready: Quilltap's tables where there are none, our own up to date, triggers in place, what waits
+        applied.
 
-        ``follow`` starts the background loop. A JSON side that cannot be written stops nothing: what waits goes on waiting.
+        ``follow`` starts the background loop. A JSON side that cannot be written stops nothing: what waits goes on
+        waiting.
         """
         self.database.prepare()
         if self.settings.data_backend == "json":
@@ -144,7 +146,8 @@ class Store:
         return self.outbox.pending(kind, record_id) if self.settings.data_backend == "dual" else 0
 
     def problems(self) -> list[StoreError]:
-        """What a person should know: why the JSON side lags, and what in the files cannot be read (in ``json`` mode)."""
+        """What a person should know: why the JSON side lags, and what in the files cannot be read (in ``json``
+        mode)."""
         if self.settings.data_backend == "json":
             return list(self.index.problems())
         return self.outbox.problems() if self.settings.data_backend == "dual" else []
@@ -191,7 +194,8 @@ def _equal(one: object, other: object) -> bool:
 
 
 def open_store(settings: Settings, *, follow: bool = True, system: System | None = None) -> Store:
-    """Open everything and make it ready. ``follow`` runs the background loop; ``system`` stands in for the operating system.
+    """Open everything and make it ready. ``follow`` runs the background loop; ``system`` stands in for the operating
+    system.
 
     Raises DatabaseError, JsonSideError. Afterwards both sides are in step, or ``store.step`` says why not.
     """

@@ -30,7 +30,8 @@ class Backend(Protocol):
         """A snapshot to read from; the records named will be looked at, so they have to be fresh."""
 
     def changing(self, work: Callable[[Connection], T], entities: Callable[[T], Iterable[Entity]]) -> Result[T]:
-        """Carry out ``work`` as one unit, on every side. ``entities`` tells from its value which records it was about."""
+        """Carry out ``work`` as one unit, on every side. ``entities`` tells from its value which records it was
+        about."""
 
     def doubt(self, kind: str, record_id: str) -> StoreError | None:
         """Why a record that was not found may be there all the same."""
@@ -76,9 +77,9 @@ class DualBackend(SqlBackend):
         error: StoreError | None = None
         try:
             self._outbox.apply(REQUEST_WAIT_S)
-        except StoreError as problem:
+        except StoreError as blocked:
             # SQL stands and the entry waits: the background loop brings it over.
-            error = problem
+            error = blocked
         error = error or next((problem for one in about if (problem := self._outbox.problem(one))), None)
         if self._verbose or error:
             log.log(
@@ -107,7 +108,8 @@ class JsonBackend:
             self._index.refresh(full=True)
             outbox = self._index.database.own.outbox
             with self._index.database.write() as connection:
-                # The files are written before the index commits: whatever fails first leaves files and index as they were.
+                # The files are written before the index commits: whatever fails first leaves files and index as they
+                # were.
                 value = work(connection)
                 marked = {(row.kind, row.entity_id) for row in connection.execute(sa.select(outbox))}
                 changes, unfit = current_state(connection, marked)

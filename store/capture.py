@@ -1,8 +1,8 @@
 """Triggers that write down which record a change belongs to, inside the writer's own transaction.
 
-Whoever writes, by whatever program: insert, update, change of a key, delete, cascade, upsert, COPY and TRUNCATE each leave
-an entry ``(kind, id)`` in the outbox; TRUNCATE leaves ``(kind, '*')``. They are the one thing Tandem adds to Quilltap's
-tables, they are all named ``tandem_…``, and they can be taken away again.
+Whoever writes, by whatever program: insert, update, change of a key, delete, cascade, upsert, COPY and TRUNCATE each
+leave an entry ``(kind, id)`` in the outbox; TRUNCATE leaves ``(kind, '*')``. They are the one thing Tandem adds to
+Quilltap's tables, they are all named ``tandem_…``, and they can be taken away again.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,8 @@ EVERYTHING = "*"
 
 @dataclass(frozen=True)
 class Trigger:
-    """One trigger: its name, the table, and the statements that make it. ``body`` is what tells it from another version."""
+    """One trigger: its name, the table, and the statements that make it. ``body`` is what tells it from another
+    version."""
 
     name: str
     table: str
@@ -54,7 +55,7 @@ def _on_sqlite(table: str, event: str, owners: list[tuple[str, str]]) -> Trigger
         if event == "insert":
             steps.append(f"{into} VALUES ('{kind}', NEW.\"{column}\");")
         if event == "update":
-            steps.append(f"{into} SELECT '{kind}', NEW.\"{column}\" WHERE NEW.\"{column}\" IS NOT OLD.\"{column}\";")
+            steps.append(f'{into} SELECT \'{kind}\', NEW."{column}" WHERE NEW."{column}" IS NOT OLD."{column}";')
     name = f"tandem_{table}_{event}"
     body = f'CREATE TRIGGER {name} AFTER {event.upper()} ON "{table}" BEGIN {" ".join(steps)} END'
     return Trigger(name, table, body, (body,), (f"DROP TRIGGER IF EXISTS {name}",), tuple(kind for kind, _ in owners))
@@ -62,7 +63,9 @@ def _on_sqlite(table: str, event: str, owners: list[tuple[str, str]]) -> Trigger
 
 def _on_postgresql(table: str, event: str, owners: list[tuple[str, str]]) -> Trigger:
     """A statement trigger over transition tables: one entry per record and statement, however many rows it changed."""
-    sources = {"insert": ("new_rows",), "delete": ("old_rows",), "update": ("old_rows", "new_rows"), "truncate": ()}[event]
+    sources = {"insert": ("new_rows",), "delete": ("old_rows",), "update": ("old_rows", "new_rows"), "truncate": ()}[
+        event
+    ]
     steps = []
     for kind, column in owners:
         rows = " UNION ".join(f"SELECT '{kind}', \"{column}\" FROM {source}" for source in sources)
@@ -94,7 +97,10 @@ def installed(connection: Connection) -> dict[str, str]:
     """Name -> body of our triggers that are in place and switched on."""
     if connection.dialect.name == "sqlite":
         found = connection.execute(
-            sa.text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'tandem\\_%' ESCAPE '\\'")
+            sa.text(
+                "SELECT name AS tgname, sql AS prosrc FROM sqlite_master "
+                "WHERE type = 'trigger' AND name LIKE 'tandem\\_%' ESCAPE '\\'"
+            )
         )
     else:
         found = connection.execute(
@@ -106,7 +112,7 @@ def installed(connection: Connection) -> dict[str, str]:
             ),
             {"schema": SCHEMA},
         )
-    return {name: body for name, body in found}
+    return {row.tgname: row.prosrc for row in found}
 
 
 def missing(connection: Connection) -> list[Trigger]:

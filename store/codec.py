@@ -53,7 +53,8 @@ def number(text: str) -> int | Decimal:
 
 
 class _Numbers:
-    """Numbers of one text. An exponent makes much of little: ``1e131071`` is 8 bytes, so what is written out is counted."""
+    """Numbers of one text. An exponent makes much of little: ``1e131071`` is 8 bytes, so what is written out is
+    counted."""
 
     def __init__(self) -> None:
         self._left = MAX_WRITTEN_OUT
@@ -81,9 +82,7 @@ def loads(data: bytes | str) -> Any:
     text = data if isinstance(data, str) else _decoded(data)
     numbers = _Numbers()
     try:
-        value = json.loads(
-            text, parse_float=numbers.number, parse_int=numbers.number, parse_constant=_refuse_constant
-        )
+        value = json.loads(text, parse_float=numbers.number, parse_int=numbers.number, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise JsonSyntaxError(error.msg, error.lineno, error.colno) from error
     except RecursionError as error:

@@ -1,4 +1,5 @@
-"""One SQL database, SQLite or PostgreSQL: its connections, its transactions, its tables, and its refusals as sentences."""
+"""One SQL database, SQLite or PostgreSQL: its connections, its transactions, its tables, and its refusals as
+sentences."""
 
 import contextlib
 import logging
@@ -46,13 +47,13 @@ class Database:
     def write(self, *, durable: bool = True) -> Iterator[Connection]:
         """One transaction that may write, committed at its end and rolled back by an error.
 
-        With ``durable`` False a power cut may undo it after the commit (never a part of it): for acknowledgements that can
-        safely come back.
+        With ``durable`` False a power cut may undo it after the commit (never a part of it): for acknowledgements
+        that can safely come back.
         """
         with translated(), self.engine.connect() as connection:
             connection = connection.execution_options(tandem_write=True)
             if self.dialect == "sqlite" and not durable:
-                connection.connection.execute("PRAGMA synchronous=NORMAL")  # type: ignore[attr-defined]
+                connection.connection.execute("PRAGMA synchronous=NORMAL")
             try:
                 with connection.begin():
                     if self.dialect == "postgresql" and not durable:
@@ -60,10 +61,11 @@ class Database:
                     yield connection
             finally:
                 if self.dialect == "sqlite" and not durable:
-                    connection.connection.execute("PRAGMA synchronous=FULL")  # type: ignore[attr-defined]
+                    connection.connection.execute("PRAGMA synchronous=FULL")
 
     def prepare(self) -> None:
-        """Give an empty database Quilltap's tables, and bring Tandem's own up to date. A Quilltap database is not altered.
+        """Give an empty database Quilltap's tables, and bring Tandem's own up to date. A Quilltap database is not
+        altered.
 
         Raises DatabaseError when some of Quilltap's tables are there and others are not.
         """
@@ -156,7 +158,8 @@ def _on_sqlite_begin(connection: Connection) -> None:
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """Turn the driver's errors into the store's: a sentence, a next step, and the driver's own words on ``__cause__``."""
+    """Turn the driver's errors into the store's: a sentence, a next step, and the driver's own words on
+    ``__cause__``."""
     try:
         yield
     except IntegrityError as error:
@@ -190,4 +193,6 @@ def _refusal(error: IntegrityError) -> StoreError:
         return MissingReferenceError("A linked record does not exist (any more).")
     if state == "23502" or "NOT NULL" in text:
         return DatabaseError("A required value is missing.", hint="Fill in every required field and save again.")
-    return DatabaseError("The database refused the change.", hint="Look at the log for the reason; nothing was written.")
+    return DatabaseError(
+        "The database refused the change.", hint="Look at the log for the reason; nothing was written."
+    )

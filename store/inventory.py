@@ -14,8 +14,19 @@ from store.errors import InvalidValueError
 from store.files.side import JsonSide
 from store.tables import MODELS
 
-# Models whose records Tandem itself keeps on the JSON side; the others are counted in Quilltap's files as they lie there.
-KEPT = {"User", "ChatSettings", "Tag", "Persona", "PersonaTag", "Character", "CharacterTag", "CharacterPersona", "ChatAvatarOverride"}
+# Models whose records Tandem itself keeps on the JSON side; the others are counted in Quilltap's files as they lie
+# there.
+KEPT = {
+    "User",
+    "ChatSettings",
+    "Tag",
+    "Persona",
+    "PersonaTag",
+    "Character",
+    "CharacterTag",
+    "CharacterPersona",
+    "ChatAvatarOverride",
+}
 
 
 @dataclass(frozen=True)
@@ -28,14 +39,13 @@ class SideCounts:
 
 def count_rows(connection: Connection) -> dict[str, int]:
     """Model -> rows."""
-    selects = [
-        sa.select(sa.literal(model), sa.func.count()).select_from(table) for model, table in MODELS.items()
-    ]
-    return {model: number for model, number in connection.execute(sa.union_all(*selects))}
+    selects = [sa.select(sa.literal(model), sa.func.count()).select_from(table) for model, table in MODELS.items()]
+    return {row[0]: row[1] for row in connection.execute(sa.union_all(*selects))}
 
 
 def count_foreign_files(side: JsonSide) -> dict[str, int | None]:
-    """Model -> records, for the models whose files are Quilltap's own so far. Lines and list items are counted, not judged."""
+    """Model -> records, for the models whose files are Quilltap's own so far. Lines and list items are counted, not
+    judged."""
     profiles = _object(side, "settings/connection-profiles.json")
     image_profiles = _object(side, "settings/image-profiles.json")
     binaries = _lines(side, "binaries/index.jsonl")
@@ -52,16 +62,16 @@ def count_foreign_files(side: JsonSide) -> dict[str, int | None]:
         "ImageProfileTag": _tags(image_profiles.get("profiles", [])),
         "Chat": _length(chats),
         "ChatTag": _tags(chats),
-        "Message": sum(
-            _data(side, f"chats/{name}").count(b"\n") for name in chat_logs if name.endswith(".jsonl")
-        ),
+        "Message": sum(_data(side, f"chats/{name}").count(b"\n") for name in chat_logs if name.endswith(".jsonl")),
         "ChatFile": sum(line.get("type") == "chat_file" for line in binaries),
         "Image": sum(line.get("type") == "image" for line in binaries),
         "ImageTag": _tags([line for line in binaries if line.get("type") == "image"]),
     }
 
 
-def counts(database: Database | None, json_rows: Callable[[], dict[str, int]], side: JsonSide | None) -> dict[str, SideCounts]:
+def counts(
+    database: Database | None, json_rows: Callable[[], dict[str, int]], side: JsonSide | None
+) -> dict[str, SideCounts]:
     """Both sides, model by model. ``json_rows`` counts what Tandem keeps itself."""
     sql: dict[str, int] = {}
     if database is not None:

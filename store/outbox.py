@@ -1,9 +1,9 @@
 """What changed in SQL and is not yet in the files; and bringing it there.
 
-The outbox says only *which* records changed. Applying derives each one anew from the state of SQL, so doubled, reordered
-and old entries do no harm, and no secret is copied into a queue. The order is what makes it safe (see
-``docs/dual-write.md``): entries are read first, state in a later snapshot; files are on the disk before entries go; and
-exactly the entries that were read are deleted.
+The outbox says only *which* records changed. Applying derives each one anew from the state of SQL, so doubled,
+reordered and old entries do no harm, and no secret is copied into a queue. The order is what makes it safe (see
+``docs/dual-write.md``): entries are read first, state in a later snapshot; files are on the disk before entries go;
+and exactly the entries that were read are deleted.
 """
 
 import logging
@@ -69,8 +69,9 @@ class Outbox:
     def apply(self, timeout: float = 0) -> None:
         """Bring everything that waits to the JSON side. Waits ``timeout`` seconds for the store lock.
 
-        Afterwards each entry is gone whose record is durably in its file. A record that is refused keeps its entries and is told
-        by ``problems()``; it hinders no other. Raises JsonSideError when nothing more can be written; what was not written still waits.
+        Afterwards each entry is gone whose record is durably in its file. A record that is refused keeps its entries
+        and is told by ``problems()``; it hinders no other. Raises JsonSideError when nothing more can be written;
+        what was not written still waits.
         """
         if self.apart:
             self._blocked = self.apart
@@ -85,9 +86,11 @@ class Outbox:
 
     def _drain(self) -> dict[Entity, StoreError]:
         refused: dict[Entity, StoreError] = {}
-        after = 0  # within this pass only: an entry that is committed late has a low number and is found by the next pass
-        while batch := self._entries(after):
-            after = max(batch)
+        # A cursor within this pass only: an entry committed late has a low number and is found by the next pass.
+        after = 0
+        more = True
+        while more and (batch := self._entries(after)):
+            after, more = max(batch), len(batch) == BATCH
             refused.update(self._bring_over(set(batch.values())))
             self._acknowledge(
                 seq for seq, (kind, record_id) in batch.items() if not _is_refused(refused, kind, record_id)
@@ -139,7 +142,9 @@ class Outbox:
                 connection.execute(sa.delete(self._table).where(self._table.c.seq.in_(some)))
 
 
-def current_state(connection: Connection, entities: Iterable[Entity]) -> tuple[dict[str, Changes], dict[Entity, StoreError]]:
+def current_state(
+    connection: Connection, entities: Iterable[Entity]
+) -> tuple[dict[str, Changes], dict[Entity, StoreError]]:
     """Kind -> id -> the record as SQL has it now (None: no such row), and the records that no file can hold."""
     by_kind: dict[str, list[str]] = {}
     for kind, record_id in sorted(entities):
@@ -165,7 +170,8 @@ def _is_refused(refused: dict[Entity, StoreError], kind: str, record_id: str) ->
 
 
 class Follower:
-    """A thread that applies what waits, soon and again: what requests left because the lock was busy or the disk was full."""
+    """A thread that applies what waits, soon and again: what requests left because the lock was busy or the disk was
+    full."""
 
     def __init__(self, outbox: Outbox, *, every: float = 0.25, slowest: float = 5.0) -> None:
         """``every`` seconds while all goes well; after failures less and less often, down to ``slowest`` seconds."""

@@ -1,6 +1,7 @@
 """Reading and writing the rows of whole records: one snapshot in, only what changed out."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -8,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Table
 
 from store import codec
-from store.mapping import Mapping, Row, Rows
+from store.mapping import Child, Mapping, Row, Rows
 from store.tables.base import JSON_NULL, FreeForm, Unusable
 
 CHUNK = 400  # ids per statement; SQLite's limit of variables is far above it
@@ -22,25 +23,30 @@ def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
         yield chunk
 
 
+@lru_cache(maxsize=256)
+def _rows_of(child: Child, *, one: bool, locked: bool) -> sa.Select[Any]:
+    """The statement for a child's rows of one record (parameter ``ids``) or of several; built once, for speed."""
+    column = child.table.c[child.column]
+    owner = column == sa.bindparam("ids") if one else column.in_(sa.bindparam("ids", expanding=True))
+    statement = sa.select(child.table).where(owner)
+    return statement.with_for_update() if locked else statement
+
+
 def load(connection: Connection, mapping: Mapping, ids: Sequence[str], *, for_update: bool = False) -> dict[str, Rows]:
     """id -> its rows in every table that shows in the record; ids without a record are left out."""
     found: dict[str, Rows] = {}
+    main, *others = mapping.tables
     for some in chunks(ids):
-        for child in mapping.tables:
-            column = child.table.c[child.column]
-            statement = sa.select(child.table).where(column == some[0] if len(some) == 1 else column.in_(some))
-            if child.table is mapping.main:
-                if for_update:
-                    statement = statement.with_for_update()
-                for row in connection.execute(statement).mappings():
-                    found[row["id"]] = {one.table.name: [] for one in mapping.tables}
-                    found[row["id"]][mapping.main.name].append(dict(row))
-                if not found:
-                    break
-            else:
-                for row in connection.execute(statement).mappings():
-                    if (rows := found.get(row[child.column])) is not None:
-                        rows[child.table.name].append(dict(row))
+        one = len(some) == 1
+        parameters = {"ids": some[0] if one else some}
+        for row in connection.execute(_rows_of(main, one=one, locked=for_update), parameters).mappings():
+            found[row["id"]] = {main.table.name: [dict(row)], **{child.table.name: [] for child in others}}
+        if not found:
+            continue
+        for child in others:
+            for row in connection.execute(_rows_of(child, one=one, locked=False), parameters).mappings():
+                if (rows := found.get(row[child.column])) is not None:
+                    rows[child.table.name].append(dict(row))
     return found
 
 

@@ -16,7 +16,8 @@ STATE_KEY = "in_step_with"  # remembers the data folder the database was brought
 
 @dataclass(frozen=True)
 class Step:
-    """Where the two sides stand to each other, in words. ``can_fill_json``: SQL may be written to the empty JSON side now."""
+    """Where the two sides stand to each other, in words. ``can_fill_json``: SQL may be written to the empty JSON side
+    now."""
 
     in_step: bool
     sentence: str
@@ -31,7 +32,7 @@ def look(database: Database, side: JsonSide, outbox: Outbox) -> Step:
     """Find out, and remember when both sides are together. Changes no record and no file."""
     sql_empty, json_empty = _sql_is_empty(database), side.is_empty()
     together = database.get_state(STATE_KEY) == str(side.data_dir.resolve())
-    if sql_empty and json_empty or together and (sql_empty == json_empty or _only_pending(database, side)):
+    if (sql_empty and json_empty) or (together and (sql_empty == json_empty or _only_pending(database, side))):
         step = IN_STEP
     elif json_empty:
         step = Step(
@@ -63,7 +64,8 @@ def look(database: Database, side: JsonSide, outbox: Outbox) -> Step:
 def fill_json_side(database: Database, side: JsonSide, outbox: Outbox) -> None:
     """Write everything SQL has to a JSON side that holds nothing. Killed anywhere, the next start goes on with it.
 
-    Raises NotInStepError when the JSON side holds records; JsonSideError when it cannot be written, and then the rest waits.
+    Raises NotInStepError when the JSON side holds records; JsonSideError when it cannot be written, and then the rest
+    waits.
     """
     if not side.is_empty():
         raise NotInStepError("The JSON side holds records by now.")

@@ -6,7 +6,7 @@ the address map, so that there is nothing to forget to guard. Who may do what st
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -17,70 +17,58 @@ from flask_admin.model import BaseModelView
 from werkzeug.wrappers import Response
 
 from dashboard import formatters, notices
-from dashboard.auth import GuardedView
+from dashboard.auth import GuardedView, current_account
+from dashboard.error_pages import status_of
 from dashboard.forms import RecordForm
+from dashboard.security import wants_page
 from dashboard.views.listing import Filters, Listing, local_address, read_query
-from store.errors import (
-    ConflictError,
-    DatabaseError,
-    DuplicateError,
-    InvalidValueError,
-    JsonSideError,
-    MissingReferenceError,
-    NotFoundError,
-    StillInUseError,
-    StoreError,
-)
+from store.errors import NotFoundError, StoreError
 from store.repositories.contract import Page, Query
 
 log = logging.getLogger("tandem.dashboard")
 
 COUNT_AT_MOST = 1000
-STATUS: Mapping[type[StoreError], HTTPStatus] = {
-    NotFoundError: HTTPStatus.NOT_FOUND,
-    ConflictError: HTTPStatus.CONFLICT,
-    DuplicateError: HTTPStatus.CONFLICT,
-    StillInUseError: HTTPStatus.CONFLICT,
-    MissingReferenceError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    InvalidValueError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    DatabaseError: HTTPStatus.SERVICE_UNAVAILABLE,
-    JsonSideError: HTTPStatus.SERVICE_UNAVAILABLE,
-}
+@dataclass(frozen=True)
+class Present:
+    """Who is here, as the frame shows it."""
 
+    name: str
+    role: str
+    account_id: str
+    is_authenticated: bool = True
 
-def status_of(error: StoreError) -> HTTPStatus:
-    """The HTTP status of a refusal."""
-    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+    def get_id(self) -> str:
+        """Keeps the drafts in one browser apart."""
+        return self.account_id
+
+    @classmethod
+    def here(cls) -> "Present | None":
+        account = current_account()
+        return cls(account.name, account.role, account.id) if account else None
 
 
 class StoreView(GuardedView, BaseView):
     """What every page over the store shares: the store, plain errors, refusals as pages, ways back."""
 
-    roles: ClassVar[Mapping[str, str]] = {}
     store: Any
-
-    def required_role(self, action: str) -> str:
-        """Who may call an address; what nobody wrote down is for nobody but admins."""
-        return self.roles.get(action, "admin")
 
     def _run_view(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run a view. A refusal of the store becomes a page; a TypeError stays what it is (Flask-Admin would hide it)."""
         try:
             return fn(self, *args, **kwargs)
         except StoreError as error:
+            if not wants_page():
+                raise
             return self.refused(error)
 
     def render(self, template: str, **context: Any) -> str:
         """A template with what all of them may use."""
         context.setdefault("fmt", formatters)
         context.setdefault("may", self.may)
+        context.setdefault("current_user", Present.here())
         context.setdefault("palette_url", url_for("admin.jump"))
         rendered: str = super().render(template, **context)
         return rendered
-
-    def may(self, action: str) -> bool:
-        """Whether the person who is here may call an address of this view; for buttons. The address asks again."""
-        return self.allows(action)
 
     def back(self) -> str:
         """Where the person came from, when that is within this site; the list otherwise."""
@@ -90,7 +78,7 @@ class StoreView(GuardedView, BaseView):
         """The end of a POST."""
         return redirect(address, HTTPStatus.SEE_OTHER)
 
-    def refused(self, error: StoreError) -> tuple[str, HTTPStatus]:
+    def refused(self, error: StoreError) -> tuple[str, int]:
         """A page that says what the store said."""
         status = status_of(error)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -106,8 +94,6 @@ class RepositoryView(StoreView, BaseModelView):
     cells_template: ClassVar[str]
     body_template: ClassVar[str]
     search_in: ClassVar[str] = "names"
-    roles = {"index_view": "viewer", "details_view": "viewer"}
-
     can_view_details = True
     can_export = False
     fast_mass_delete = False

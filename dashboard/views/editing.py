@@ -15,7 +15,8 @@ from werkzeug.wrappers import Response
 
 from dashboard import notices
 from dashboard.forms import RecordForm, Snapshot, owner_field, read_snapshot, spell_snapshot
-from dashboard.views.base import RepositoryView, status_of
+from dashboard.error_pages import status_of
+from dashboard.views.base import RepositoryView
 from dashboard.views.merging import choices_in, differences, marked, resolved
 from store.errors import ConflictError, InvalidRecordError, NotFoundError, StoreError
 
@@ -26,12 +27,6 @@ class EditableView(RepositoryView):
     """A noun whose records can be made, changed and deleted here."""
 
     fields_template: ClassVar[str]
-    roles: ClassVar[Mapping[str, str]] = {
-        **RepositoryView.roles,
-        "create_view": "editor",
-        "edit_view": "editor",
-        "delete_view": "editor",
-    }
     can_create = can_edit = can_delete = True
     create_template, edit_template = "admin/model/create.html", "admin/model/edit.html"
     owned = True  # a new record belongs to a user

@@ -25,13 +25,14 @@ def now() -> str:
 
 
 def spell_moment(moment: datetime) -> str:
-    """An aware datetime as ``YYYY-MM-DDTHH:MM:SS.mmmZ`` in UTC, rounded to the millisecond as PostgreSQL's TIMESTAMP(3) rounds."""
+    """An aware datetime as ``YYYY-MM-DDTHH:MM:SS.mmmZ`` in UTC, rounded to the millisecond as PostgreSQL's
+    TIMESTAMP(3) rounds."""
     rounded = moment.astimezone(UTC) + timedelta(microseconds=500)
     return f"{rounded:%Y-%m-%dT%H:%M:%S}.{rounded.microsecond // 1000:03d}Z".rjust(24, "0")
 
 
-def _moment(text: str) -> str:
-    """The canonical spelling of a moment. An offset other than Z is turned into UTC; without a zone it is refused."""
+def canonical_moment(text: str) -> str:
+    """The canonical spelling of a moment. An offset is turned into UTC. Raises ValueError, also without a zone."""
     match = _MOMENT.fullmatch(text)
     if match is None:
         raise ValueError(f"“{text[:40]}” is not a moment such as 2025-11-20T12:34:56.789Z")
@@ -66,7 +67,7 @@ def _object_or_none(value: Any) -> Any:
 
 Text = Annotated[str, AfterValidator(_checked(codec.check_text))]
 Id = Annotated[Text, Field(min_length=1)]
-Moment = Annotated[str, AfterValidator(_moment)]
+Moment = Annotated[str, AfterValidator(canonical_moment)]
 FreeForm = Annotated[Any, BeforeValidator(_checked(codec.canonical))]
 FreeFormObject = Annotated[dict[str, Any] | None, BeforeValidator(_checked(_object_or_none))]
 

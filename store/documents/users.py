@@ -4,7 +4,6 @@ from typing import Any, ClassVar, Final, Literal
 
 from store.documents.base import Document, FreeForm, Id, Moment, Part, Text
 
-
 # SQL spells out what Quilltap's JSON gathers in blocks: column -> (block, key).
 BLOCK_COLUMNS: Final[dict[str, tuple[str, str]]] = {
     "totpSecret": ("totp", "ciphertext"),

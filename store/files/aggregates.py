@@ -36,7 +36,8 @@ class _Contents:
 
 
 class Aggregate:
-    """``path`` holds ``{"version", key: […], "createdAt", "updatedAt"}``; ``side_path`` the records Quilltap would refuse."""
+    """``path`` holds ``{"version", key: […], "createdAt", "updatedAt"}``; ``side_path`` the records Quilltap would
+    refuse."""
 
     def __init__(self, kind: str, path: str, key: str, document: type[Document]) -> None:
         self.kind, self.path, self._key, self._document = kind, path, key, document

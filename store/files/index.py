@@ -1,7 +1,7 @@
 """The derived index: the JSON side as SQL tables, for lists, search, filter and sort, and for following links.
 
-A SQLite file below ``<DATA_DIR>.tandem/``. It holds nothing that is not in the files, notices by mtime, size and inode when
-somebody else changed one, and can be deleted at any time.
+A SQLite file below ``<DATA_DIR>.tandem/``. It holds nothing that is not in the files, notices by mtime, size and
+inode when somebody else changed one, and can be deleted at any time.
 """
 
 import contextlib
@@ -98,8 +98,8 @@ class JsonIndex:
     def refresh(self, entities: Iterable[tuple[str, str]] = (), *, full: bool = False) -> None:
         """Take in what changed in the files. Raises JsonSideError when the folder cannot be read.
 
-        Without ``full`` a look at the folders is enough while nothing is added, replaced or removed in them, and the files of
-        ``entities`` are looked at in any case.
+        Without ``full`` a look at the folders is enough while nothing is added, replaced or removed in them, and the
+        files of ``entities`` are looked at in any case.
         """
         with self._mutex:
             if not self._path.exists():  # deleted by hand
@@ -192,13 +192,10 @@ class JsonIndex:
             entries, bad = SHELVES[kind].parse(path, data) if data is not None else ([], [])
         except UnreadableError as error:
             entries, bad = [], [(None, error)]
-        bad += [(entry.id, error) for entry in entries if (error := self._add(connection, kind, path, entry))]
-        for record_id, error in bad:
-            connection.execute(
-                sa.insert(_unreadable).values(
-                    path=path, kind=kind, id=record_id, line=error.line, reason=error.reason
-                )
-            )
+        bad += [(entry.id, taken) for entry in entries if (taken := self._add(connection, kind, path, entry))]
+        for record_id, problem in bad:
+            values = {"path": path, "kind": kind, "id": record_id, "line": problem.line, "reason": problem.reason}
+            connection.execute(sa.insert(_unreadable).values(values))
         settled = time.time_ns() - signature.mtime_ns > SETTLED_NS
         connection.execute(
             sa.insert(_files).values(
@@ -233,9 +230,7 @@ class JsonIndex:
                 for some in rows.chunks([entry.id for entry in entries]):
                     here = sa.and_(_entries.c.kind == kind, _entries.c.id.in_(some))
                     connection.execute(sa.delete(_entries).where(here))
-                    connection.execute(
-                        sa.insert(_entries), [{"kind": kind, "id": one, "path": path} for one in some]
-                    )
+                    connection.execute(sa.insert(_entries), [{"kind": kind, "id": one, "path": path} for one in some])
 
     # ------------------------------------------------------------------ what cannot be read
     def problems(self) -> list[UnreadableError]:
@@ -253,5 +248,3 @@ class JsonIndex:
         with self.database.read() as connection:
             row = connection.execute(sa.select(_unreadable).where(column.kind == kind, named)).first()
         return UnreadableError(row.path, row.reason, line=row.line) if row else None
-
-

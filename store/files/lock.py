@@ -20,7 +20,8 @@ class StoreLock:
 
     @contextlib.contextmanager
     def hold(self, timeout: float = 0) -> Iterator[None]:
-        """Hold the lock. Waits at most ``timeout`` seconds, then raises LockedError; JsonSideError when it cannot be made."""
+        """Hold the lock. Waits at most ``timeout`` seconds, then raises LockedError; JsonSideError when it cannot be
+        made."""
         deadline = time.monotonic() + timeout
         with told_as_json_side(self._path.parent):
             make_folders(self._system, self._path.parent)

@@ -17,8 +17,13 @@ def write_all(system: System, root: Path, changes: Iterable[tuple[Path, bytes | 
     Everything new is on the disk under a temporary name before the first name changes, so a full disk changes nothing.
     Replacements happen in the given order, removals after them. Raises OSError; then leftovers are taken away.
     """
-    replaced = [(path, data) for path, data in changes if data is not None]
-    removed = [path for path, data in changes if data is None]
+    replaced: list[tuple[Path, bytes]] = []
+    removed: list[Path] = []
+    for path, data in changes:
+        if data is None:
+            removed.append(path)
+        else:
+            replaced.append((path, data))
     temporaries: list[tuple[Path, Path]] = []
     touched: dict[Path, None] = {}
     try:

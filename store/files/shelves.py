@@ -1,4 +1,5 @@
-"""How records lie in files: a file per record, or one file for many. Reading tells bad records apart, writing leaves them be."""
+"""How records lie in files: a file per record, or one file for many. Reading tells bad records apart, writing leaves
+them be."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a change means for files: path below the data folder -> new bytes (None: remove), and what is refused, by id."""
+    """What a change means for files: path below the data folder -> new bytes (None: remove), and what is refused, by
+    id."""
 
     files: dict[str, bytes | None]
     refused: dict[str, StoreError]
@@ -54,7 +56,8 @@ class Shelf(Protocol):
 
 
 def read_or_none(system: System, root: Path, path: str) -> bytes | None:
-    """The file's bytes, None when there is no such file. Whatever else goes wrong is no missing file: UnreadableError."""
+    """The file's bytes, None when there is no such file. Whatever else goes wrong is no missing file:
+    UnreadableError."""
     try:
         return system.read(root / path)
     except FileNotFoundError:

@@ -28,7 +28,8 @@ class JsonSide:
         self.lock = StoreLock(self.system, own_dir / "store.lock")
 
     def plan(self, changes: dict[str, Changes]) -> tuple[dict[str, bytes | None], dict[Entity, StoreError]]:
-        """What to write for changes by kind, in the order to write it, and what is refused. The caller holds the lock."""
+        """What to write for changes by kind, in the order to write it, and what is refused. The caller holds the
+        lock."""
         files: dict[str, bytes | None] = {}
         refused: dict[Entity, StoreError] = {}
         for kind in _ORDER:
@@ -39,7 +40,8 @@ class JsonSide:
         return files, refused
 
     def write(self, files: dict[str, bytes | None]) -> None:
-        """Replace and remove files, durably. Raises JsonSideError; then no file is half-written. The caller holds the lock."""
+        """Replace and remove files, durably. Raises JsonSideError; then no file is half-written. The caller holds the
+        lock."""
         with told_as_json_side(self.data_dir):
             write_all(self.system, self.data_dir, ((self.data_dir / path, data) for path, data in files.items()))
 
@@ -84,7 +86,9 @@ class JsonSide:
     def clean(self) -> None:
         """Take away what killed writes left. The caller holds the lock."""
         with told_as_json_side(self.data_dir):
-            remove_leftovers(self.system, {self.data_dir / path for shelf in SHELVES.values() for path in shelf.folders()})
+            remove_leftovers(
+                self.system, {self.data_dir / path for shelf in SHELVES.values() for path in shelf.folders()}
+            )
 
     def set_aside(self, kind: str, ids: Iterable[str]) -> None:
         """Copy the files of records into the quarantine before they go. The caller holds the lock."""

@@ -1,4 +1,5 @@
-"""Every operating-system call of the JSON side goes through one small object, so that a test can stop, fail or lie at call N."""
+"""Every operating-system call of the JSON side goes through one small object, so that a test can stop, fail or lie at
+call N."""
 
 import contextlib
 import ctypes
@@ -101,7 +102,8 @@ class System:
             os.close(descriptor)
 
     def lock(self, path: Path) -> Handle | None:
-        """Take the exclusive lock of a lock file; None when another holds it. The kernel frees it when the holder dies."""
+        """Take the exclusive lock of a lock file; None when another holds it. The kernel frees it when the holder
+        dies."""
         handle = Handle(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), path)
         try:
             fcntl.flock(handle.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -112,8 +114,10 @@ class System:
             self.close(handle)
             raise
         # Who holds it, for a person to read.
-        os.ftruncate(handle.descriptor, 0)
-        os.pwrite(handle.descriptor, f"{os.getpid()}\n".encode(), 0)
+        holder = f"{os.getpid()}\n".encode()
+        if os.pread(handle.descriptor, 32, 0) != holder:
+            os.ftruncate(handle.descriptor, 0)
+            os.pwrite(handle.descriptor, holder, 0)
         return handle
 
     def unlock(self, handle: Handle) -> None:

@@ -1,5 +1,7 @@
-"""Users: the oldest lies in ``settings/general.json``, which is all Quilltap 1.3 knows; every other one has a file of its own."""
+"""Users: the oldest lies in ``settings/general.json``, which is all Quilltap 1.3 knows; every other one has a file of
+its own."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
@@ -34,10 +36,8 @@ class UserFiles:
         return ("settings", FOLDER)
 
     def files(self, system: System, root: Path) -> Iterator[tuple[str, Signature]]:
-        try:
+        with contextlib.suppress(FileNotFoundError):
             yield GENERAL, system.signature(root / GENERAL)
-        except FileNotFoundError:
-            pass
         for name, signature in system.list(root / FOLDER):
             if name.endswith(".json"):
                 yield f"{FOLDER}/{name}", signature

@@ -3,6 +3,7 @@
 Both directions are pure functions over plain values. ``Rows`` are the rows of one record: table name -> list of rows.
 """
 
+import contextlib
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -11,9 +12,9 @@ from typing import Any
 from sqlalchemy import Table
 
 from store import codec
-from store.documents.base import Document
+from store.documents.base import Document, canonical_moment
 from store.errors import InvalidRecordError
-from store.tables.base import JSON_NULL, FreeForm, Unusable
+from store.tables.base import JSON_NULL, FreeForm, Moment, Unusable
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
@@ -32,8 +33,8 @@ class Child:
 class Mapping:
     """One noun: where its columns lie, and the two pure functions between rows and record.
 
-    ``children`` are written with the record; ``reads`` are tables of other records that show in this one. A change in any
-    of them is a change of this record. ``links`` sets a field that is no column: (rows, value, moment) -> None.
+    ``children`` are written with the record; ``reads`` are tables of other records that show in this one. A change in
+    any of them is a change of this record. ``links`` sets a field that is no column: (rows, value, moment) -> None.
     """
 
     kind: str
@@ -91,8 +92,12 @@ class Mapping:
 
 
 def _plain(kind: object, value: Any) -> Any:
+    """The value as the database will give it back."""
     if isinstance(kind, FreeForm) and value is not None and value is not JSON_NULL:
         return codec.canonical(value)
+    if isinstance(kind, Moment) and isinstance(value, str):
+        with contextlib.suppress(ValueError):  # the document will say what is wrong with it
+            return canonical_moment(value)
     return value
 
 

@@ -28,7 +28,8 @@ D = TypeVar("D", bound=Document)
 
 
 class Repository(Generic[D]):
-    """The records of one noun. Subclasses name the ``kind`` and what lists show; the contract says what each method promises."""
+    """The records of one noun. Subclasses name the ``kind`` and what lists show; the contract says what each method
+    promises."""
 
     kind: str
     # What a list shows, can be sorted by, and is searched in.
@@ -97,11 +98,11 @@ class Repository(Generic[D]):
         fields = dict(fields)
         record_id, moment = fields.pop("id", None) or str(uuid.uuid4()), now()
         new = self._mapping.with_fields(self._mapping.blank(record_id, moment), self._completed(fields), moment)
-        self._mapping.check(new)
+        document = self._document(new)
 
         def work(connection: Connection) -> D:
             rows.insert(connection, self._mapping, new)
-            return self._reload(connection, record_id)
+            return document
 
         return self._change(work, [record_id])
 
@@ -114,12 +115,13 @@ class Repository(Generic[D]):
                 raise ConflictError(f"Somebody else changed this {self.kind} in the meantime.", current=current)
             moment = now()
             new = self._mapping.with_fields(old, self._completed(fields), moment)
-            if rows.differ(self._mapping, old, new):
-                if "updatedAt" not in fields:
-                    new[self._main.name][0]["updatedAt"] = moment
-                self._mapping.check(new)
-                rows.save(connection, self._mapping, old, new)
-            return self._reload(connection, record_id)
+            if not rows.differ(self._mapping, old, new):
+                return self._document(old)
+            if "updatedAt" not in fields:
+                new[self._main.name][0]["updatedAt"] = moment
+            document = self._document(new)
+            rows.save(connection, self._mapping, old, new)
+            return document
 
         return self._change(work, [record_id])
 
@@ -153,7 +155,7 @@ class Repository(Generic[D]):
         return self._mapping.check(loaded)[0]  # type: ignore[return-value]
 
     def _reload(self, connection: Connection, record_id: str) -> D:
-        """The record as the database has it after a write: rounded, completed by defaults."""
+        """The record as the database has it after a write to its links."""
         return self._document(rows.load(connection, self._mapping, [record_id])[record_id])
 
     def _locked(self, connection: Connection, record_id: str) -> Rows:

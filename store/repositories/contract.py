@@ -1,7 +1,8 @@
-"""What every backend promises. One test suite runs over all of them: ``sql``, ``json`` and ``dual``, on SQLite and PostgreSQL.
+"""What every backend promises. One test suite runs over all of them: ``sql``, ``json`` and ``dual``, on SQLite and
+PostgreSQL.
 
-The names are Quilltap's, in Python's spelling. A write returns a ``Result``: the record as it now is, and what each side
-did. A refusal is a ``StoreError``, and then nothing was written.
+The names are Quilltap's, in Python's spelling. A write returns a ``Result``: the record as it now is, and what each
+side did. A refusal is a ``StoreError``, and then nothing was written.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,8 +21,9 @@ D_co = TypeVar("D_co", bound=Document, covariant=True)
 class Sources:
     """What each side did. None: the side has no part in this backend.
 
-    ``consistent`` is True when both sides hold the same now (with one side only: when it was written). ``error`` says why the
-    JSON side could not follow; the change is then safe in SQL, waits in the outbox, and is applied as soon as that can be.
+    ``consistent`` is True when both sides hold the same now (with one side only: when it was written). ``error`` says
+    why the JSON side could not follow; the change is then safe in SQL, waits in the outbox, and is applied as soon as
+    that can be.
     """
 
     sql: bool | None
@@ -50,8 +52,8 @@ class Found(list[T]):
 class Query:
     """One question to a list, the same for every backend.
 
-    ``search`` is looked for in the noun's names, without regard to case. ``tags``: only records with all of these tag ids.
-    ``page`` counts from 0.
+    ``search`` is looked for in the noun's names, without regard to case. ``tags``: only records with all of these tag
+    ids. ``page`` counts from 0.
     """
 
     search: str = ""
@@ -67,7 +69,8 @@ class Query:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of a list. ``rows`` hold the short columns by name and, for tagged nouns, ``tags`` as ``[{"id", "name"}]``.
+    """One page of a list. ``rows`` hold the short columns by name and, for tagged nouns, ``tags`` as ``[{"id",
+    "name"}]``.
 
     ``more`` says that further pages follow. There is no total: counting is a question of its own.
     """
@@ -107,8 +110,8 @@ class Repository(Protocol[D_co]):
     def update(self, record_id: str, fields: dict[str, Any], *, expected: str | None = None) -> Result[Any]:
         """Change some fields, leave the others. ``updatedAt`` becomes now unless it is given.
 
-        ``expected`` is the ``version()`` the caller saw: when the record changed since, ConflictError and nothing written.
-        Raises NotFoundError when it is gone.
+        ``expected`` is the ``version()`` the caller saw: when the record changed since, ConflictError and nothing
+        written. Raises NotFoundError when it is gone.
         """
 
     def delete(self, record_id: str) -> Result[bool]:

@@ -88,8 +88,6 @@ class TaggedRepository(Repository[D]):
     def _untie(self, connection: Connection, ids: list[str], tag_id: str) -> int:
         table, column = self._link()
         return sum(
-            connection.execute(
-                sa.delete(table).where(table.c[column].in_(some), table.c.tagId == tag_id)
-            ).rowcount
+            connection.execute(sa.delete(table).where(table.c[column].in_(some), table.c.tagId == tag_id)).rowcount
             for some in rows.chunks(ids)
         )

@@ -54,7 +54,7 @@ class UsersRepository(Repository[User]):
             made_up = {**synthetic_settings(old["users"][0]), "id": str(uuid.uuid4()), "createdAt": moment}
             before = old["chat_settings"][0] if old["chat_settings"] else made_up
             if unknown := fields.keys() - before.keys() - {"id", "userId"}:
-                raise InvalidRecordError("The chat settings", {name: "there is no such field" for name in unknown})
+                raise InvalidRecordError("The chat settings", dict.fromkeys(unknown, "there is no such field"))
             new = {**old, "chat_settings": [{**before, "updatedAt": moment, **fields}]}
             self._mapping.check(new)
             rows.save(connection, self._mapping, old, new)

@@ -8,7 +8,19 @@ import re
 from typing import Any, Final
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Boolean, Column, ColumnElement, Dialect, ForeignKey, Index, MetaData, Text, cast, false, type_coerce
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Dialect,
+    ForeignKey,
+    Index,
+    MetaData,
+    Text,
+    cast,
+    false,
+    type_coerce,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import UserDefinedType
@@ -48,7 +60,8 @@ _SQL_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d
 
 
 class Moment(UserDefinedType[str]):
-    """TIMESTAMP(3) without zone, always UTC. A stored value of another form comes back as it is, for the document to refuse."""
+    """TIMESTAMP(3) without zone, always UTC. A stored value of another form comes back as it is, for the document to
+    refuse."""
 
     cache_ok = True
 
@@ -106,14 +119,16 @@ class FreeForm(UserDefinedType[Any]):
 
 
 class Unusable:
-    """A stored value that cannot be brought into its plain form. It travels with its row, so that one bad value hides no neighbour."""
+    """A stored value that cannot be brought into its plain form. It travels with its row, so that one bad value hides
+    no neighbour."""
 
     def __init__(self, stored: str, error: InvalidValueError) -> None:
         self.stored, self.error = stored, error
 
 
 class EnumName(UserDefinedType[str]):
-    """One of Quilltap's five enum types on PostgreSQL, its name as text on SQLite. Unknown names are read as they are."""
+    """One of Quilltap's five enum types on PostgreSQL, its name as text on SQLite. Unknown names are read as they
+    are."""
 
     cache_ok = True
 

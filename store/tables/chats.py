@@ -2,7 +2,20 @@
 
 from sqlalchemy import Column, Integer
 
-from store.tables.base import EnumName, FreeForm, created, db, flag, identity, index, link, moment, owner, tag_links, text
+from store.tables.base import (
+    EnumName,
+    FreeForm,
+    created,
+    db,
+    flag,
+    identity,
+    index,
+    link,
+    moment,
+    owner,
+    tag_links,
+    text,
+)
 
 chats = db.Table(
     "chats",

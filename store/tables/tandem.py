@@ -1,8 +1,10 @@
 """Tandem's own tables: schema ``tandem`` on PostgreSQL, prefix ``tandem_`` on SQLite. Made by ``store/migrations``."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy.schema import SchemaItem
 
 from store.tables.base import Moment
 
@@ -28,8 +30,9 @@ def own_tables(dialect: str) -> OwnTables:
     schema, prefix = (SCHEMA, "") if dialect == "postgresql" else (None, f"{SCHEMA}_")
     metadata = MetaData(schema=schema)
 
-    def table(name: str, *items: Column[object] | Index, **options: object) -> Table:
-        return Table(f"{prefix}{name}", metadata, *items, **options)
+    def table(name: str, *items: SchemaItem, **options: Any) -> Table:
+        made: Table = Table(f"{prefix}{name}", metadata, *items, **options)
+        return made
 
     # Append-only and without a unique key: a dedupe upsert would make writers wait for each other and lose entries.
     # AUTOINCREMENT, because a sequence number that came back would let an old acknowledgement delete a new entry.

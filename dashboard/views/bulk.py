@@ -1,0 +1,219 @@
+"""One action on many records: on those ticked, or on all that answer the list's question. Nothing happens unasked.
+
+The list's bar posts ``action``, the ids (``rowid``) or ``all_matching=1`` with the list's ``query``, and ``confirmed=1`` once a
+dialog has asked. Without that, a page asks. Both name the number; if it is another one by then, the page asks again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from flask import request, url_for
+from flask_admin import expose
+from werkzeug.wrappers import Response
+
+from dashboard import notices
+from dashboard.formatters import counted
+from dashboard.views.base import RepositoryView
+from dashboard.views.listing import clean, parse_query
+from store.errors import InvalidValueError, NotFoundError, StoreError
+from store.repositories.contract import Query
+
+MOST = 10_000  # records in one action; one unit of work has to end within a request
+
+
+@dataclass(frozen=True)
+class BulkAction:
+    """One entry of the bar. ``question`` and ``done`` hold {n} and {noun}; ``method`` runs it with the ids."""
+
+    name: str
+    label: str
+    icon: str
+    question: str
+    confirm: str
+    method: str
+    kind: str = "plain"
+    asks_tag: bool = False
+
+
+ADD_TAG = BulkAction("add_tag", "Add tag", "tags", "Add tags to {n} {noun}?", "Add tags", "bulk_add_tag", asks_tag=True)
+REMOVE_TAG = BulkAction(
+    "remove_tag", "Remove tag", "close", "Remove tags from {n} {noun}?", "Remove tags", "bulk_remove_tag", asks_tag=True
+)
+FAVORITE = BulkAction("favorite", "Favourite", "star", "Mark {n} {noun} as favourite?", "Mark", "bulk_favorite")
+UNFAVORITE = BulkAction(
+    "unfavorite", "No favourite", "star", "Take {n} {noun} off the favourites?", "Take off", "bulk_unfavorite"
+)
+DELETE = BulkAction(
+    "delete", "Delete", "trash", "Delete {n} {noun}? This cannot be undone.", "Delete", "bulk_delete", kind="danger"
+)
+
+
+class BulkView(RepositoryView):
+    """Bulk actions over a repository."""
+
+    bulk_actions: ClassVar[Sequence[BulkAction]] = (DELETE,)
+
+    def offered(self) -> list[BulkAction]:
+        """The actions this person may run here."""
+        return [action for action in self.bulk_actions if self.is_action_allowed(action.name)]
+
+    @expose("/action/", methods=("POST",))
+    def action_view(self) -> Any:
+        """Run one action, or ask first."""
+        action = next((one for one in self.offered() if one.name == request.form.get("action")), None)
+        if action is None:
+            raise InvalidValueError("There is no such action.", hint="Go back to the list and choose one of the buttons.")
+        ids, everything = self.selected()
+        if not ids:
+            notices.tell("Nothing was selected. Tick some rows first.", notices.INFO)
+            return self.go(self.back())
+        if not self.is_confirmed(len(ids), everything):
+            return self.ask(action, ids, everything)
+        if action.asks_tag and not self.tags_asked():
+            return self.ask(action, ids, everything, problem="Choose a tag, or write the name of a new one.")
+        try:
+            getattr(self, action.method)(ids)
+        except StoreError as error:
+            notices.tell_error(error)
+        return self.go(self.back())
+
+    def selected(self) -> tuple[list[str], bool]:
+        """The ids, and whether they are all that match. Raises InvalidValueError when those are too many for one go."""
+        if request.form.get("all_matching") != "1":
+            ids = list(dict.fromkeys(filter(None, request.form.getlist("rowid"))))
+            everything = False
+        else:
+            query = parse_query(request.form.get("query", ""), self.filters, self.repository.sortable)
+            ids = list(self.repository.matching_ids(query, MOST + 1))
+            everything = True
+        if len(ids) > MOST:
+            raise InvalidValueError(
+                f"More than {MOST:,} {self.noun}s are too many for one go.",
+                hint="Narrow the list with a search or a filter and do it in parts; nothing was changed.",
+            )
+        return ids, everything
+
+    def is_confirmed(self, count: int, everything: bool) -> bool:
+        """Whether a person has said yes to this very number."""
+        if request.values.get("confirmed") != "1":
+            return False
+        return not everything or request.form.get("expected") == str(count)
+
+    def ask(
+        self, action: BulkAction, ids: list[str], everything: bool, problem: str = ""
+    ) -> tuple[str, int] | Response:
+        """The page that asks, and names the number."""
+        told = request.form.get("expected", "")
+        if everything and request.values.get("confirmed") == "1" and told.isdecimal() and int(told) != len(ids):
+            problem = problem or f"It were {int(told):,} when you were asked; in the meantime it is {len(ids):,}."
+        page = self.render(
+            "admin/model/bulk.html",
+            action=action,
+            question=self.question(action, len(ids)),
+            ids=[] if everything else ids,
+            everything=everything,
+            expected=len(ids),
+            query=request.form.get("query", ""),
+            problem=problem,
+            sample=self.sample(ids),
+            count=len(ids),
+            tag_options=self.tag_options() if action.asks_tag else [],
+            return_url=self.back(),
+        )
+        return page, HTTPStatus.UNPROCESSABLE_ENTITY if problem else HTTPStatus.OK
+
+    def question(self, action: BulkAction, count: int) -> str:
+        return action.question.format(n=f"{count:,}", noun=self.noun if count == 1 else f"{self.noun}s")
+
+    def sample(self, ids: Sequence[str]) -> list[str]:
+        """The names of the first few, so that a person sees what they are about to change."""
+        return [self.name_in(self.repository, one, "(gone)") for one in ids[:8]]
+
+    def tag_options(self) -> list[tuple[str, str]]:
+        """Tags to choose from where no script asks the server."""
+        rows = self.store.tags.list(Query(sort="name", page_size=200)).rows
+        return [(row["id"], row["name"]) for row in rows]
+
+    # -------------------------------------------------------------- the actions
+
+    def bulk_delete(self, ids: list[str]) -> None:
+        result = self.repository.delete_many(ids)
+        notices.tell_result(result, notices.deleted(result.value, len(ids), self.noun))
+
+    def bulk_favorite(self, ids: list[str]) -> None:
+        result = self.repository.set_favorite_of_many(ids, True)
+        notices.tell_result(result, notices.favored(result.value, len(ids), True, self.noun))
+
+    def bulk_unfavorite(self, ids: list[str]) -> None:
+        result = self.repository.set_favorite_of_many(ids, False)
+        notices.tell_result(result, notices.favored(result.value, len(ids), False, self.noun))
+
+    def bulk_add_tag(self, ids: list[str]) -> None:
+        known, new = self.tags_asked_for()
+        for tag_id in known:
+            self.add_known_tag(ids, tag_id)
+        for name in new:
+            for user_id, own in self.by_user(ids).items():
+                tag = self.store.tags.find_or_create(user_id, name)
+                result = self.repository.add_tag_to_many(own, tag.value.id)
+                notices.tell_result(result, notices.tagged(result.value, len(own), tag.value.name, self.noun))
+
+    def add_known_tag(self, ids: list[str], tag_id: str) -> None:
+        """A tag belongs to a user, and goes to that user's records only."""
+        tag = self.tag(tag_id)
+        own = self.by_user(ids).get(tag.userId, [])
+        if own:
+            result = self.repository.add_tag_to_many(own, tag.id)
+            notices.tell_result(result, notices.tagged(result.value, len(own), tag.name, self.noun))
+        if len(own) < len(ids):
+            others = counted(len(ids) - len(own), self.noun)
+            notices.tell(f"“{tag.name}” belongs to another user than {others}; those were left alone.", notices.WARNING)
+
+    def bulk_remove_tag(self, ids: list[str]) -> None:
+        known, new = self.tags_asked_for()
+        for name in new:
+            notices.tell(f"There is no tag “{name}”, so nothing had to be removed.", notices.INFO)
+        for tag_id in known:
+            tag = self.tag(tag_id)
+            result = self.repository.remove_tag_from_many(ids, tag.id)
+            notices.tell_result(result, notices.untagged(result.value, len(ids), tag.name, self.noun))
+
+    # -------------------------------------------------------------- tags and users
+
+    def tags_asked(self) -> bool:
+        known, new = self.tags_asked_for()
+        return bool(known or new)
+
+    def tags_asked_for(self) -> tuple[list[str], list[str]]:
+        """Ids of tags, and names of new ones."""
+        names = (" ".join(clean(name).split()) for name in request.form.getlist("bulk_tag_new"))
+        known = list(dict.fromkeys(filter(None, request.form.getlist("bulk_tag"))))
+        return known, list(dict.fromkeys(filter(None, names)))
+
+    def tag(self, tag_id: str) -> Any:
+        found = self.store.tags.find_by_id(tag_id)
+        if found is None:
+            raise NotFoundError("This tag does not exist, or not any more.", hint="Choose another tag; nothing was changed.")
+        return found
+
+    def by_user(self, ids: list[str]) -> dict[str, list[str]]:
+        """The ids by the user the records belong to."""
+        users = self.users()
+        if len(users) == 1:
+            return {users[0][0]: ids}
+        found = {}
+        for user_id, _ in users:
+            own = set(self.repository.matching_ids(Query(user_id=user_id), 1_000_000))
+            if mine := [one for one in ids if one in own]:
+                found[user_id] = mine
+        return found
+
+    def bulk_context(self, listing: Any, count: int, count_is_more: bool) -> dict[str, Any]:
+        """What the list's bar needs."""
+        return {
+            "bulk_actions": self.offered(),
+            "bulk_url": url_for(f"{self.endpoint}.action_view"),
+            "bulk_fields": {"query": listing.query_string, "expected": "" if count_is_more else count},
+        }

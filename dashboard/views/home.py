@@ -1,0 +1,111 @@
+"""Home: both sides at a glance, what is pending, what to do next."""
+
+from typing import Any
+
+from flask import jsonify, request, url_for
+from flask_admin import expose
+
+from dashboard import notices
+from dashboard.security import wants_page
+from dashboard.views.base import StoreView
+from dashboard.views.listing import clean
+from store.errors import StoreError
+from store.repositories.contract import Query
+
+# The six phases of the way from SQL to files, and which of them a backend stands for.
+PHASES = (
+    ("Inventory", "What there is, on both sides."),
+    ("Scaffold", "The JSON side is laid out."),
+    ("Dual write", "Every change goes to both sides."),
+    ("Verification", "Both sides are compared, record by record."),
+    ("Cutover", "The files are the truth."),
+    ("Clean-up", "The database is no longer needed."),
+)
+STANDS_AT = {"sql": 0, "dual": 2, "json": 4}
+BACKENDS = {
+    "sql": "Tandem works on the database alone; the JSON side is not written.",
+    "dual": "Every change goes to the database first, and from there to the JSON side.",
+    "json": "Tandem works on the JSON files; the database is not used.",
+}
+COUNTED_PAGES = {
+    "Character": "characters.index_view",
+    "Persona": "personas.index_view",
+    "Tag": "tags.index_view",
+    "User": "users.index_view",
+}
+
+
+class HomeView(StoreView):
+    """The first page, and what every page asks it for."""
+
+    actions_of_methods = {"counts": "view", "jump": "view", "fill": "edit"}
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+        super().__init__(name="Home", endpoint="admin", url="/admin", menu_icon_value="home")
+
+    @expose("/")
+    def index(self) -> str:
+        settings = self.store.settings
+        return self.render(
+            "home.html",
+            step=self.store.step,
+            pending=self.store.pending(),
+            problems=[notices.of_error(problem, notices.WARNING) for problem in self.store.problems()],
+            settings=settings,
+            backend_sentence=BACKENDS[settings.data_backend],
+            phases=[(name, text, self.phase_state(place)) for place, (name, text) in enumerate(PHASES)],
+            has_user=bool(self.store.users.list(Query(sort="createdAt", page_size=1)).rows),
+        )
+
+    def phase_state(self, place: int) -> str:
+        stands = STANDS_AT[self.store.settings.data_backend]
+        return "current" if place == stands else "done" if place < stands else "ahead"
+
+    @expose("/counts")
+    def counts(self) -> str:
+        """How many records of the 23 models each side holds: a fragment for the home page, or a page by itself."""
+        rows = [
+            {
+                "model": model,
+                "sql": sides.sql,
+                "json": sides.json,
+                "href": url_for(COUNTED_PAGES[model]) if model in COUNTED_PAGES else None,
+            }
+            for model, sides in self.store.counts().items()
+        ]
+        return self.render("counts.html" if wants_page() else "home/_counts.html", rows=rows)
+
+    @expose("/fill/", methods=("POST",))
+    def fill(self) -> Any:
+        """Write the JSON side from SQL, where it is empty."""
+        try:
+            self.store.fill_json_side()
+        except StoreError as error:
+            notices.tell_error(error)
+        else:
+            notices.tell("The JSON side is written. From now on both sides are kept equal.")
+        return self.go(url_for("admin.index"))
+
+    @expose("/jump")
+    def jump(self) -> Any:
+        """Pages and records whose name holds ``q``, for the palette."""
+        asked = clean(request.args.get("q", ""), 100)
+        results = [
+            {"title": item.name, "subtitle": "Page", "url": item.get_url(), "kind": "page"}
+            for item in self.admin.menu()
+            if item.is_accessible() and asked.casefold() in item.name.casefold()
+        ]
+        if asked:
+            for kind in ("characters", "personas", "tags"):
+                page = getattr(self.store, kind).list(Query(search=asked, page_size=6))
+                results += [
+                    {
+                        "title": row["name"],
+                        "subtitle": kind.removesuffix("s").capitalize(),
+                        "url": url_for(f"{kind}.details_view", id=row["id"]),
+                        "kind": kind.removesuffix("s"),
+                    }
+                    for row in page.rows
+                ]
+        return jsonify(results=results)

@@ -1,0 +1,82 @@
+"""What the nouns that carry tags share: filters by tag, the tag picker of their form, new tags by name."""
+
+from typing import Any
+
+from flask import url_for
+
+from dashboard import notices
+from dashboard.forms import RecordForm, Sent
+from dashboard.views.bulk import BulkView
+from dashboard.views.editing import EditableView
+from dashboard.views.listing import Listing
+from store.repositories.contract import Page, Query
+
+OPTIONS = 200  # tags in the plain list that a page without scripts shows
+
+
+class TaggedView(EditableView, BulkView):
+    """A noun with tags."""
+
+    tagged = True
+
+    # -------------------------------------------------------------- list
+
+    def list_context(self, listing: Listing, page: Page) -> dict[str, Any]:
+        users = self.users()
+        return {
+            "users": users,
+            "tags_asked": self.tags_named(listing.query.tags),
+            "tag_options": self.tag_options(listing.query.tags, listing.query.user_id),
+            "suggest_url": self.suggest_url(listing.query.user_id),
+        }
+
+    @staticmethod
+    def suggest_url(user_id: str | None = None) -> str:
+        return url_for("tags.suggest", user=user_id)
+
+    def tag_options(self, chosen: Any = (), user_id: str | None = None) -> list[tuple[str, str]]:
+        """Tags to choose from where no script asks the server, without those that are chosen."""
+        rows = self.store.tags.list(Query(user_id=user_id, sort="name", page_size=OPTIONS)).rows
+        return [(row["id"], row["name"]) for row in rows if row["id"] not in chosen]
+
+    # -------------------------------------------------------------- form
+
+    def fields_from(self, form: RecordForm, names: list[str], user_id: str) -> dict[str, Any]:
+        fields = form.fields(names)
+        if "tags" in fields and form["tags"].new_names:
+            made = [self.store.tags.find_or_create(user_id, name) for name in form["tags"].new_names]
+            for result in made:
+                notices.warn_of(result.sources)
+            fields["tags"] = list(dict.fromkeys([*fields["tags"], *(result.value.id for result in made)]))
+        return fields
+
+    def form_context(self, form: RecordForm, document: Any) -> dict[str, Any]:
+        user_id = getattr(document, "userId", None) or form.data.get("userId") or self.current_user_id()
+        chosen = form["tags"].data
+        return {
+            "tags_chosen": self.tags_named(chosen) + [{"id": "", "name": name} for name in form["tags"].new_names],
+            "tag_options": self.tag_options(chosen, user_id),
+            "suggest_url": self.suggest_url(user_id),
+        }
+
+    def current_user_id(self) -> str | None:
+        user = self.store.users.get_current_user()
+        return user.id if user else None
+
+    def shown(self, name: str, sent: Sent | None) -> str:
+        if sent is not None and name == "tags":
+            known = [tag["name"] for tag in self.tags_named(sent.get("tags", []))]
+            return ", ".join(sorted([*known, *sent.get("tags_new", [])], key=str.casefold))
+        return super().shown(name, sent)
+
+    # -------------------------------------------------------------- details
+
+    def details_context(self, document: Any) -> dict[str, Any]:
+        tags = [
+            {**tag, "href": url_for(f"{self.endpoint}.index_view", tag=tag["id"])} for tag in self.tags_named(document.tags)
+        ]
+        return {"tags": sorted(tags, key=lambda tag: tag["name"].casefold()), "owner": self.owner_name(document.userId)}
+
+    def owner_name(self, user_id: str) -> str:
+        """Who a record belongs to; an unreadable user must not take the page along."""
+        return dict(self.users()).get(user_id, "(unknown user)")
