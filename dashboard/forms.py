@@ -145,14 +145,15 @@ class PersonaLinks(Field):
         return next((link["personaId"] for link in self.data if link["isDefault"]), "")
 
     def sent(self) -> Sent:
-        return {self.name: sorted(link["personaId"] for link in self.data), f"{self.name}-default": [self.default_persona]}
+        ids = sorted(link["personaId"] for link in self.data)
+        return {self.name: ids, f"{self.name}-default": [self.default_persona]}
 
     def value(self) -> list[dict[str, Any]]:
         return list(self.data)
 
 
 class JsonObject(TextAreaField):
-    """Free-form JSON as text. A wrong text tells its place (``line``, ``column``); an untouched one is not looked at."""
+    """Free-form JSON as text. A wrong one tells its place (``line``, ``column``); an untouched one is not looked at."""
 
     line: int | None = None
     column: int | None = None

@@ -1,10 +1,14 @@
-"""The command line (``flask --app app …``): the same functions as the pages, and the same sentences. One file per group."""
+"""The command line (``flask --app app …``): the functions and sentences of the pages. One file per group."""
 
 from flask import Flask
 
 from dashboard.commands.accounts import accounts
+from dashboard.commands.cards import cards
+from dashboard.commands.data import data
+from dashboard.commands.demo import demo
 
 
 def register(app: Flask) -> None:
     """Add every group to the application's commands."""
-    app.cli.add_command(accounts)
+    for group in (accounts, cards, data, demo):
+        app.cli.add_command(group)

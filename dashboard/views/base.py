@@ -1,7 +1,7 @@
 """A family of pages over one repository: list, details, new, edit, delete. Knows no backend and no noun.
 
-Flask-Admin's ``BaseModelView`` carries it; what it exposes and we do not use (export, inline edit, look-ups) is taken out of
-the address map, so that there is nothing to forget to guard. Who may do what stands in ``roles``, one line per address.
+Flask-Admin's ``BaseModelView`` carries it; what it exposes and we do not use (export, inline edit, look-ups) is taken
+out of the address map, so that there is nothing to forget to guard. Who may do what stands in ``roles``.
 """
 
 import logging
@@ -53,7 +53,7 @@ class StoreView(GuardedView, BaseView):
     store: Any
 
     def _run_view(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Run a view. A refusal of the store becomes a page; a TypeError stays what it is (Flask-Admin would hide it)."""
+        """A refusal of the store becomes a page; a TypeError stays what it is (Flask-Admin would hide it)."""
         try:
             return fn(self, *args, **kwargs)
         except StoreError as error:
@@ -64,7 +64,7 @@ class StoreView(GuardedView, BaseView):
     def render(self, template: str, **context: Any) -> str:
         """A template with what all of them may use."""
         context.setdefault("fmt", formatters)
-        context.setdefault("may", self.may)
+        context.setdefault("may", self.allows)
         context.setdefault("current_user", Present.here())
         context.setdefault("palette_url", url_for("admin.jump"))
         rendered: str = super().render(template, **context)

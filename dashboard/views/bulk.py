@@ -1,7 +1,7 @@
 """One action on many records: on those ticked, or on all that answer the list's question. Nothing happens unasked.
 
-The list's bar posts ``action``, the ids (``rowid``) or ``all_matching=1`` with the list's ``query``, and ``confirmed=1`` once a
-dialog has asked. Without that, a page asks. Both name the number; if it is another one by then, the page asks again.
+The list's bar posts ``action``, the ids (``rowid``) or ``all_matching=1`` with the list's ``query``, and ``confirmed=1``
+once a dialog has asked. Without that, a page asks. Both name the number; if it is another one by then, the page asks again.
 """
 
 from collections.abc import Sequence
@@ -64,7 +64,7 @@ class BulkView(RepositoryView):
         """Run one action, or ask first."""
         action = next((one for one in self.offered() if one.name == request.form.get("action")), None)
         if action is None:
-            raise InvalidValueError("There is no such action.", hint="Go back to the list and choose one of the buttons.")
+            raise InvalidValueError("There is no such action.", hint="Go back to the list and use one of its buttons.")
         ids, everything = self.selected()
         if not ids:
             notices.tell("Nothing was selected. Tick some rows first.", notices.INFO)
@@ -195,7 +195,7 @@ class BulkView(RepositoryView):
     def tag(self, tag_id: str) -> Any:
         found = self.store.tags.find_by_id(tag_id)
         if found is None:
-            raise NotFoundError("This tag does not exist, or not any more.", hint="Choose another tag; nothing was changed.")
+            raise NotFoundError("This tag does not exist, or not any more.", hint="Choose another one and try again.")
         return found
 
     def by_user(self, ids: list[str]) -> dict[str, list[str]]:

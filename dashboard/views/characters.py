@@ -28,6 +28,7 @@ class CharactersView(TaggedView):
     form = CharacterForm
     cells_template, fields_template = "characters/cells.html", "characters/fields.html"
     body_template = "characters/body.html"
+    roles = {**TaggedView.roles, "favorite": "editor"}
     bulk_actions = (ADD_TAG, REMOVE_TAG, FAVORITE, UNFAVORITE, DELETE)
 
     def __init__(self, store: Any) -> None:
@@ -92,7 +93,7 @@ class CharactersView(TaggedView):
         """Make one character a favourite, or no longer."""
         record_id, wanted = request.form.get("id", ""), request.form.get("favorite")
         if wanted not in ("0", "1"):
-            raise InvalidValueError("It is not clear whether this shall be a favourite.", hint="Go back and use the star.")
+            raise InvalidValueError("Nobody said whether this shall be a favourite.", hint="Go back and use the star.")
         result = self.repository.set_favorite(record_id, wanted == "1")
         name = result.value.name
         notices.tell_result(

@@ -1,6 +1,7 @@
 """The pages that change one record: new, edit (with a merge page when somebody else was faster), delete.
 
-The three writers ``create_model``, ``update_model`` and ``delete_model`` are the only places that write; hooks are not used.
+The three writers ``create_model``, ``update_model`` and ``delete_model`` are the only places that write; Flask-Admin's
+hooks around them are not used.
 """
 
 from collections.abc import Mapping
@@ -14,8 +15,8 @@ from werkzeug.exceptions import Conflict
 from werkzeug.wrappers import Response
 
 from dashboard import notices
-from dashboard.forms import RecordForm, Snapshot, owner_field, read_snapshot, spell_snapshot
 from dashboard.error_pages import status_of
+from dashboard.forms import RecordForm, Snapshot, owner_field, read_snapshot, spell_snapshot
 from dashboard.views.base import RepositoryView
 from dashboard.views.merging import choices_in, differences, marked, resolved
 from store.errors import ConflictError, InvalidRecordError, NotFoundError, StoreError
@@ -71,9 +72,8 @@ class EditableView(RepositoryView):
             return str(form["userId"].data)
         user = self.store.users.get_current_user()
         if user is None:
-            raise NotFoundError(
-                f"There is no user yet, and every {self.noun} belongs to one.", hint="Create a user first, then come back."
-            )
+            hint = "Create a user first, then come back."
+            raise NotFoundError(f"There is no user yet, and every {self.noun} belongs to one.", hint=hint)
         return str(user.id)
 
     # -------------------------------------------------------------- the three writers
@@ -229,7 +229,7 @@ class EditableView(RepositoryView):
             form=form,
             model=current,
             rows=[(form[difference.name], difference) for difference in found],
-            sent=[(name, value) for field in form.snapshot().values() for name, told in field.items() for value in told],
+            sent=[pair for field in form.snapshot().values() for pair in MultiDict(field).items(multi=True)],
             seen=spell_snapshot(form.seen),
             theirs=spell_snapshot(theirs),
             version=version,

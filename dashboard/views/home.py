@@ -38,7 +38,7 @@ COUNTED_PAGES = {
 class HomeView(StoreView):
     """The first page, and what every page asks it for."""
 
-    actions_of_methods = {"counts": "view", "jump": "view", "fill": "edit"}
+    roles = {"index": "viewer", "counts": "viewer", "jump": "viewer", "fill": "editor"}
 
     def __init__(self, store: Any) -> None:
         self.store = store

@@ -1,4 +1,4 @@
-"""Two people changed one record: what it was, what it is now, and what was to be saved, field by field. Pure functions."""
+"""Two people changed one record: what it was, what it is now, what was to be saved, field by field. Pure functions."""
 
 import difflib
 import re
@@ -37,7 +37,7 @@ class Difference:
 def differences(base: Snapshot, theirs: Snapshot, mine: Snapshot, choices: Mapping[str, str]) -> list[Difference]:
     """The fields on which ``theirs`` and ``mine`` differ. A choice already made stands.
 
-    Otherwise the only one who changed the field is right, and where both did, or the base is not known, a person chooses.
+    Otherwise the only one who changed the field is right; where both did, or the base is not known, a person chooses.
     """
     found = []
     for name, sent in mine.items():

@@ -6,8 +6,8 @@ from flask import jsonify, request, url_for
 from flask_admin import expose
 
 from dashboard import notices
-from dashboard.forms import PersonaForm
 from dashboard.formatters import counted
+from dashboard.forms import PersonaForm
 from dashboard.views.bulk import ADD_TAG, DELETE, REMOVE_TAG
 from dashboard.views.listing import Filters, clean
 from dashboard.views.tagged import TaggedView
@@ -30,7 +30,7 @@ class PersonasView(TaggedView):
     cells_template, fields_template = "personas/cells.html", "personas/fields.html"
     body_template = "personas/body.html"
     bulk_actions = (ADD_TAG, REMOVE_TAG, DELETE)
-    actions_of_methods = {"link": "edit", "unlink": "edit", "suggest": "view"}
+    roles = {**TaggedView.roles, "link": "editor", "unlink": "editor", "suggest": "viewer"}
 
     def __init__(self, store: Any) -> None:
         super().__init__(store, store.personas, Persona, "Personas", "personas", "personas")
@@ -82,7 +82,8 @@ class PersonasView(TaggedView):
     @expose("/suggest/")
     def suggest(self) -> Any:
         """Personas whose name holds ``q``, for a picker."""
-        query = Query(search=clean(request.args.get("q", "")), user_id=clean(request.args.get("user", "")) or None, page_size=20)
+        user_id = clean(request.args.get("user", "")) or None
+        query = Query(search=clean(request.args.get("q", ""), 100), user_id=user_id, page_size=20)
         page = self.repository.list(query)
         results = [{"id": row["id"], "name": row["name"]} for row in page.rows]
         return jsonify(results=results, more=page.more)

@@ -72,9 +72,8 @@ class TaggedView(EditableView, BulkView):
     # -------------------------------------------------------------- details
 
     def details_context(self, document: Any) -> dict[str, Any]:
-        tags = [
-            {**tag, "href": url_for(f"{self.endpoint}.index_view", tag=tag["id"])} for tag in self.tags_named(document.tags)
-        ]
+        named = self.tags_named(document.tags)
+        tags = [{**tag, "href": url_for(f"{self.endpoint}.index_view", tag=tag["id"])} for tag in named]
         return {"tags": sorted(tags, key=lambda tag: tag["name"].casefold()), "owner": self.owner_name(document.userId)}
 
     def owner_name(self, user_id: str) -> str:

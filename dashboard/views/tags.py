@@ -6,8 +6,8 @@ from typing import Any
 from flask import jsonify, request, url_for
 from flask_admin import expose
 
-from dashboard.forms import TagForm
 from dashboard.formatters import counted, listed
+from dashboard.forms import TagForm
 from dashboard.views.bulk import DELETE, BulkAction, BulkView
 from dashboard.views.editing import EditableView
 from dashboard.views.listing import Filters, Listing, clean
@@ -29,7 +29,7 @@ class TagsView(EditableView, BulkView):
     form = TagForm
     cells_template, fields_template, body_template = "tags/cells.html", "tags/fields.html", "tags/body.html"
     bulk_actions = (DELETE,)
-    actions_of_methods = {"suggest": "view"}
+    roles = {**EditableView.roles, "suggest": "viewer"}
 
     def __init__(self, store: Any) -> None:
         super().__init__(store, store.tags, Tag, "Tags", "tags", "tags")
@@ -58,7 +58,8 @@ class TagsView(EditableView, BulkView):
 
     def loses(self, document: Any) -> str:
         used = [place["text"] for place in self.usage([document.id])[document.id]]
-        told = f"{listed(used)} {'loses' if used == ['1 character'] or used == ['1 persona'] else 'lose'} it. " if used else ""
+        verb = "loses" if len(used) == 1 and used[0].startswith("1 ") else "lose"
+        told = f"{listed(used)} {verb} it. " if used else ""
         return f"{told}Chats and profiles that carry it lose it too. No other record is deleted."
 
     def question(self, action: BulkAction, count: int) -> str:
@@ -74,5 +75,7 @@ class TagsView(EditableView, BulkView):
         counts = self.store.tags.usage([row["id"] for row in page.rows])
         begins = asked.casefold()
         rows = sorted(page.rows, key=lambda row: not row["name"].casefold().startswith(begins))
-        results = [{"id": row["id"], "name": row["name"], "count": sum(counts.get(row["id"], {}).values())} for row in rows]
+        results = [
+            {"id": row["id"], "name": row["name"], "count": sum(counts.get(row["id"], {}).values())} for row in rows
+        ]
         return jsonify(results=results, more=page.more)

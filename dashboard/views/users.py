@@ -17,7 +17,7 @@ class NewUserForm(UserForm):
 
     def validate_email(self, field: Any) -> None:
         if not is_email(field.data):
-            raise ValidationError("Quilltap does not take this as an e-mail address. Write one such as ada@example.org.")
+            raise ValidationError("Quilltap takes no such e-mail address. Write one such as ada@example.org.")
 
 
 class UsersView(EditableView):

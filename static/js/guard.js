@@ -79,15 +79,13 @@ function guard(form) {
   };
   form.addEventListener('input', changed);
   form.addEventListener('change', changed);
-  form.addEventListener('submit', (event) => {
-    setTimeout(() => { // after all others could stop it
-      if (event.defaultPrevented) return;
-      clearTimeout(timer);
-      save();
-      inThisTab.set('tandem.sent', key);
-      sending = true;
-      setTimeout(() => { sending = false; }, 8000);
-    });
+  window.addEventListener('submit', (event) => { // on the window: after all others could stop it
+    if (event.target !== form || event.defaultPrevented) return;
+    clearTimeout(timer);
+    save();
+    inThisTab.set('tandem.sent', key);
+    sending = true;
+    setTimeout(() => { sending = false; }, 8000);
   });
   window.addEventListener('beforeunload', (event) => { if (!sending && dirty()) event.preventDefault(); });
   window.addEventListener('pagehide', () => { if (!sending && dirty()) save(); });

@@ -1,0 +1,98 @@
+"""Importing character cards: choose files, look at what they hold, say yes."""
+
+from typing import Any
+
+from flask import request, url_for
+from flask_admin import expose
+from werkzeug.wrappers import Response
+
+from dashboard import notices
+from dashboard.auth import current_account
+from dashboard.uploads import Uploads
+from dashboard.views.base import StoreView
+from store.cards import ImportPlan, known_tags, owner, plan_import, save_card
+from store.errors import InvalidRecordError, NotFoundError, StoreError
+from store.repositories.contract import Query, Sources
+
+
+class CardsView(StoreView):
+    """The pages of an import. Nothing is written before the last one."""
+
+    roles = {"view": "editor", "preview": "editor", "upload": "editor", "run": "editor"}
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+        self._uploads = Uploads(store.settings.instance_dir / "imports")
+        super().__init__(name="Import cards", endpoint="cards", url="/admin/cards", menu_icon_value="upload")
+
+    @expose("/")
+    def index(self) -> str:
+        """Choose files."""
+        return self.render("cards/upload.html", back=url_for("characters.index_view"))
+
+    @expose("/upload", methods=["POST"])
+    def upload(self) -> Response:
+        """Keep the files, and show what they hold."""
+        files = [(file.filename or "file", file.read()) for file in request.files.getlist("files") if file.filename]
+        if not files:
+            notices.tell("Choose at least one PNG or JSON file.", notices.ERROR)
+            return self.go(url_for(".index"))
+        return self.go(url_for(".preview", batch=self._uploads.put(self._account_id(), files)))
+
+    @expose("/preview")
+    def preview(self) -> str:
+        """What each card holds, which tags are new, what cannot be read and why."""
+        batch = request.args.get("batch", "")
+        users = self.store.users.list(Query(sort="createdAt", page_size=200)).rows
+        user_id = request.args.get("user") or (users[0]["id"] if users else None)
+        plan = self._plan(batch, user_id)
+        owners = [(user["id"], user["name"] or user["email"]) for user in users]
+        return self.render("cards/preview.html", plan=plan, batch=batch, users=users, owners=owners, user_id=user_id)
+
+    @expose("/run", methods=["POST"])
+    def run(self) -> Response:
+        """Import the chosen cards, each by itself."""
+        batch, chosen = request.form.get("batch", ""), set(request.form.getlist("card"))
+        user_id = self._owner_id()
+        plan = self._plan(batch, user_id)
+        made = 0
+        lagging: Sources | None = None
+        for number, planned in enumerate(plan.cards):
+            if str(number) not in chosen:
+                continue
+            try:
+                result = save_card(planned.card, user_id, self.store.characters, self.store.tags)
+            except StoreError as error:
+                notices.tell(f"{planned.card.filename}: {error.sentence}", notices.ERROR)
+                continue
+            made += 1
+            lagging = result.sources if result.sources.error else lagging
+        if not chosen:
+            notices.tell("No card was chosen, so none was imported.", notices.WARNING)
+            return self.go(url_for(".preview", batch=batch, user=user_id))
+        if made:
+            notices.tell(f"Imported {made} {'card' if made == 1 else 'cards'}.")
+        if lagging:
+            notices.warn_of(lagging)
+        self._uploads.drop(batch)
+        return self.go(url_for("characters.index_view", sort="createdAt", desc=1))
+
+    def _plan(self, batch: str, user_id: str | None) -> ImportPlan:
+        files = self._uploads.get(batch, self._account_id())
+        return plan_import(files, known_tags(self.store.tags, user_id) if user_id else lambda names: set())
+
+    def _owner_id(self) -> str:
+        """The user the form names: one that is there, or a new one by its address."""
+        if user_id := request.form.get("user", ""):
+            if self.store.users.find_by_id(user_id) is None:
+                raise NotFoundError("This user does not exist (any more).", hint="Choose another user.")
+            return user_id
+        email = request.form.get("email", "").strip()
+        if "@" not in email:
+            raise InvalidRecordError("The new user", {"email": "it needs an e-mail address"})
+        return owner(self.store.users, email).id
+
+    @staticmethod
+    def _account_id() -> str:
+        account = current_account()
+        return account.id if account else ""
