@@ -28,8 +28,8 @@ THREADS = 8
 def create_app(environ: Mapping[str, str] | None = None, root: Path | None = None) -> Flask:
     """The application over the store that the environment (by default the process's own) names.
 
-    Raises StoreError when it cannot start. Without ``environ`` it is the program that starts, under the ``flask`` command
-    or a server, and then it ends with the error's sentence instead.
+    Raises StoreError when it cannot start. Without ``environ`` it is the program that starts, under the ``flask``
+    command or a server, and then it ends with the error's sentence instead.
     """
     try:
         settings = read_settings(os.environ if environ is None else environ, root or ROOT)
@@ -104,7 +104,7 @@ def _listen(app: Flask, settings: Settings) -> Any:
         if error.errno == errno.EADDRINUSE:
             sys.exit(f"PORT {settings.port} is in use by another program. Set PORT to a free one and start again.")
         if error.errno == errno.EACCES:
-            sys.exit(f"PORT {settings.port} needs more rights than Tandem has. Set PORT to one above 1023 and start again.")
+            sys.exit(f"PORT {settings.port} is for system programs only. Set PORT to one above 1023 and start again.")
         sys.exit(f"HOST {settings.host} is no address of this machine. Set HOST to one that is and start again.")
     except ValueError:  # waitress's word for a name that cannot be looked up
         sys.exit(f"HOST {settings.host} cannot be looked up. Set HOST to an address of this machine and start again.")

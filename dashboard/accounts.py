@@ -95,8 +95,8 @@ class Accounts:
     def create_first(self, token: str, name: str, password: str) -> Account:
         """The first account, an admin, in exchange for the set-up token, which is then used up.
 
-        Raises InvalidRecordError with the problem of ``token``, ``name`` or ``password``, and NotFoundError when there is an
-        account already. Of two calls at the same time one makes its account.
+        Raises InvalidRecordError with the problem of ``token``, ``name`` or ``password``, and NotFoundError when there
+        is an account already. Of two calls at the same time one makes its account.
         """
         kept = self._database.get_state(SETUP_TOKEN)
         # Compared before the password is hashed: hashing is work that a stranger shall not be able to ask for.
@@ -132,7 +132,7 @@ class Accounts:
             return Account.of(self._row(connection, name))
 
     def change_role(self, name: str, role: str) -> Account:
-        """Give the account another role; it counts from the next request on. Raises as ``disable``, and InvalidRecordError."""
+        """Give the account another role, from the next request on. Raises as ``disable``, and InvalidRecordError."""
         if role not in ROLES:
             raise InvalidRecordError(f"The account “{name}”", {"role": f"it is one of {', '.join(ROLES)}"})
         with self._alone() as connection:
@@ -143,9 +143,9 @@ class Accounts:
             return Account.of(self._row(connection, name))
 
     def authenticate(self, name: str, password: str) -> Account | None:
-        """Whose name and password these are. None when they are nobody's or the account is disabled, after the same work."""
+        """Whose name and password these are; None, after the same work, when nobody's or of a disabled account."""
         with self._database.read() as connection:
-            row = connection.execute(sa.select(self._table).where(self._table.c.name_lower == name_key(name))).one_or_none()
+            row = self._row_or_none(connection, name)
         if not self._passwords.right(password, row.password_hash if row else None) or row is None or row.disabled:
             return None
         if self._passwords.outdated(row.password_hash):
@@ -192,22 +192,29 @@ class Accounts:
     def _any(self, connection: sa.Connection) -> bool:
         return connection.scalar(sa.select(self._table.c.id).limit(1)) is not None
 
+    def _row_or_none(self, connection: sa.Connection, name: str) -> Any:
+        named = self._table.c.name_lower == name_key(name)
+        return connection.execute(sa.select(self._table).where(named)).one_or_none()
+
     def _row(self, connection: sa.Connection, name: str) -> Any:
-        row = connection.execute(sa.select(self._table).where(self._table.c.name_lower == name_key(name))).one_or_none()
+        row = self._row_or_none(connection, name)
         if row is None:
             hint = "See all of them: flask --app app accounts list"
             raise NotFoundError(f"There is no account called “{name}”.", hint=hint)
         return row
 
     def _change(self, connection: sa.Connection, account_id: str, **values: Any) -> None:
-        connection.execute(sa.update(self._table).where(self._table.c.id == account_id).values(**values, updated_at=now()))
+        values["updated_at"] = now()
+        connection.execute(sa.update(self._table).where(self._table.c.id == account_id).values(values))
 
     def _end_sessions(self, connection: sa.Connection, account_id: str) -> None:
         connection.execute(sa.delete(self._sessions).where(self._sessions.c.account_id == account_id))
 
     def _keep_an_admin(self, connection: sa.Connection, row: Any) -> None:
+        if row.role != "admin" or row.disabled:
+            return
         others = (self._table.c.role == "admin") & ~self._table.c.disabled & (self._table.c.id != row.id)
-        if row.role == "admin" and not row.disabled and connection.scalar(sa.select(self._table.c.id).where(others)) is None:
+        if connection.scalar(sa.select(self._table.c.id).where(others)) is None:
             hint = "Make another admin first: flask --app app accounts create NAME --role admin"
             raise StillInUseError(f"“{row.name}” is the last admin who can sign in.", hint=hint)
 

@@ -1,7 +1,7 @@
 """Who is here, and what they may do. The one place that decides: what nobody allowed is refused.
 
-Every request passes ``guard`` first. A page needs a signed-in account, a request that may change something (anything but GET,
-HEAD and OPTIONS) an editor, unless its view says otherwise with ``@requires``. Only the endpoints in ``OPEN`` are for all.
+Every request passes ``guard`` first. A page needs a signed-in account, a request that may change something (anything
+but GET, HEAD and OPTIONS) an editor, unless its view says otherwise with ``@requires``. Only ``OPEN`` is for all.
 """
 
 import logging
@@ -14,7 +14,7 @@ from flask import Flask, abort, current_app, g, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from dashboard.accounts import ROLES, Account, Accounts
-from dashboard.security import cookie_name, wants_page
+from dashboard.security import LARGEST_FROM_STRANGERS, cookie_name, wants_page
 from dashboard.sessions import ABSOLUTE_LIMIT, Sessions
 from dashboard.throttle import Throttle
 from store.database import Database
@@ -92,6 +92,7 @@ def allows(role: str) -> bool:
 def guard() -> Response | None:
     """Before each request: None lets it pass, everything else is the refusal."""
     if request.endpoint in OPEN:
+        request.max_content_length = LARGEST_FROM_STRANGERS
         return None
     if current_account() is None:
         return refuse()
@@ -111,15 +112,16 @@ def _marked(view: object) -> str | None:
 
 
 def refuse() -> Response:
-    """The answer to who may not: a stranger's browser is sent to sign in and comes back; everyone else gets 401 or 403."""
+    """The answer to who may not: a stranger's browser is sent to sign in and comes back, others get 401 or 403."""
     account = current_account()
     if account is not None:
         log.warning("%s (%s) may not %s %r", account.name, account.role, request.method, request.path)
         abort(403)
     if request.method not in _READING or not wants_page():
         abort(401)
-    query = f"?{request.query_string.decode('latin-1')}" if request.query_string else ""
-    wanted = quote(request.path) + query
+    wanted = quote(request.path)
+    if request.query_string:
+        wanted += "?" + quote(request.query_string, safe="!$%&'()*+,-./:;=?@[]_~")
     return redirect(url_for("entrance.login", next=None if wanted in {"/", HOME} else wanted))
 
 
@@ -148,10 +150,10 @@ def _cookie_options() -> dict[str, Any]:
 class GuardedView:
     """Put before Flask-Admin's BaseView or BaseModelView: ``class StoreView(GuardedView, BaseView)``.
 
-    ``roles`` says which role an exposed method asks for, by the method's name or by the action it belongs to: ``view`` (list,
-    details, export, look-ups), ``create``, ``edit`` (the form and inline edits), ``delete`` and ``bulk`` (actions over
-    selected rows; the one named ``delete`` asks for ``delete`` as well). The name of the method counts before its action,
-    and what is named nowhere is an admin's::
+    ``roles`` says which role an exposed method asks for, by the method's name or by the action it belongs to: ``view``
+    (list, details, export, look-ups), ``create``, ``edit`` (the form and inline edits), ``delete`` and ``bulk``
+    (actions over selected rows; the one named ``delete`` asks for ``delete`` as well). The name of the method counts
+    before its action, and what is named nowhere is an admin's::
 
         roles = {"view": "viewer", "edit": "editor", "merge_view": "editor"}
 

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import re
 from datetime import timedelta
 
 from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, session, url_for
@@ -12,6 +11,7 @@ from wtforms import PasswordField, StringField
 
 from dashboard.accounts import Account
 from dashboard.auth import HOME, current_account, people, requires, sign_in, sign_out
+from dashboard.security import local_path
 from store.errors import InvalidRecordError
 
 log = logging.getLogger("tandem.entrance")
@@ -34,7 +34,7 @@ class SetupForm(FlaskForm):  # type: ignore[misc]
 @entrance.route("/login", methods=["GET", "POST"])
 def login() -> Response:
     """Sign in, and go on to the page one wanted."""
-    wanted = local_path(request.values.get("next"))
+    wanted = local_path(request.values.get("next"), HOME)
     if request.method == "GET":
         if current_account() is not None:
             return redirect(wanted)
@@ -65,7 +65,7 @@ def logout() -> Response:
     if request.method == "GET":
         return make_response(render_template("auth/logout.html"))
     session.clear()
-    flash("You are signed out.")
+    flash("You are signed out.", "info")
     response = redirect(url_for("entrance.login"))
     sign_out(response)
     return response
@@ -109,17 +109,6 @@ def _let_in(account: Account, wanted: str) -> Response:
     response = redirect(wanted)
     sign_in(response, account)
     return response
-
-
-def local_path(text: str | None) -> str:
-    """``text`` where it is the path of a page here, else the home page.
-
-    Browsers read ``//host``, ``/\\host`` and the same with a tab in between as another host, so there is no backslash, no
-    space and no control character in it, and no second slash at its start.
-    """
-    if text and len(text) <= 2000 and re.fullmatch(r"/(?!/)[!-\[\]-~]*", text):
-        return text
-    return HOME
 
 
 def in_words(wait: timedelta) -> str:

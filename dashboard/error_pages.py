@@ -7,7 +7,7 @@ from flask import Flask, Response, jsonify, make_response, render_template, requ
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
-from dashboard.security import LARGEST_REQUEST, request_id, wants_page
+from dashboard.security import LARGEST_FORM, LARGEST_REQUEST, MIB, request_id, wants_page
 from store.errors import (
     ConflictError,
     DatabaseError,
@@ -27,7 +27,8 @@ PAGES: dict[int, tuple[str, str]] = {
     400: ("The request could not be understood.", "Go back, reload the page and try again."),
     401: (
         "You are not signed in.",
-        "Sign in in another tab, then reload this page and let the browser send the form again: nothing you typed is lost.",
+        "Sign in in another tab, then reload this page and let the browser send the form again. Nothing you typed is "
+        "lost as long as this page stays open.",
     ),
     403: ("Your role does not allow this.", "Ask an admin to do it, or to give you another role."),
     404: ("There is no such page.", "Check the address, or start from the home page."),
@@ -35,15 +36,15 @@ PAGES: dict[int, tuple[str, str]] = {
     409: ("Somebody else changed this meanwhile.", "Go back, reload the page and compare before you save again."),
     413: (
         "This is more than Tandem takes at once.",
-        f"At most {LARGEST_REQUEST // 1024**2} MiB of files and 16 MiB of text. Nothing was saved: go back, where your text "
-        "still stands, and send less at once.",
+        f"It takes {LARGEST_REQUEST // MIB} MiB of files and {LARGEST_FORM // MIB} MiB of text. Nothing was saved: go "
+        "back, take something out and send it again.",
     ),
     429: ("Too many attempts.", "Wait some minutes and try again."),
     500: ("Something went wrong in Tandem.", "Try again; if it happens again, look for the request's id in the log."),
 }
 CSRF_PAGE = (
     "This form was not sent from a page of Tandem that is still valid.",
-    "Go back, reload the page and send it again. If that does not help, let your browser keep cookies for this address.",
+    "Go back, reload the page and send it again. If that does not help, let your browser keep cookies of this address.",
 )
 STATUSES: dict[type[StoreError], int] = {
     NotFoundError: 404,
@@ -105,5 +106,6 @@ def _http_error(error: HTTPException) -> Any:
 
 def _store_error(error: StoreError) -> Response:
     status = status_of(error)
-    log.log(logging.ERROR if status >= 500 else logging.INFO, "%s %r: %s", request.method, request.path, error, exc_info=error)
+    if status >= 500:
+        log.error("%s %r: %s", request.method, request.path, error, exc_info=error)
     return error_response(status, error.message, error.hint)

@@ -104,8 +104,20 @@ class Choice(SelectField):
         return self.data or None
 
 
+NEW = "new:"  # stands before the name of a tag that a page gives back although it is not made yet
+
+
+def tags_sent(formdata: Any, name: str) -> tuple[list[str], list[str]]:
+    """What a tag picker sent: ids, and names of new tags."""
+    values = formdata.getlist(name)
+    told = [value.removeprefix(NEW) for value in values if value.startswith(NEW)]
+    told += [part for value in formdata.getlist(f"{name}-new") for part in value.split(",")]
+    ids = dict.fromkeys(value for value in values if value and not value.startswith(NEW))
+    return list(ids), list(dict.fromkeys(filter(None, (" ".join(part.split()) for part in told))))
+
+
 class Tags(Field):
-    """Tag ids. ``<name>_new`` holds names of tags that are to be made."""
+    """Tag ids. ``<name>-new`` holds names of tags that are to be made, several with commas between them."""
 
     new_names: tuple[str, ...] = ()
 
@@ -115,12 +127,11 @@ class Tags(Field):
         self.raw_data = None
         if formdata is not None and formdata:
             self.raw_data = formdata.getlist(self.name)
-            self.data = list(dict.fromkeys(filter(None, self.raw_data)))
-            told = (" ".join(name.split()) for name in formdata.getlist(f"{self.name}_new"))
-            self.new_names = tuple(dict.fromkeys(filter(None, told)))
+            self.data, new_names = tags_sent(formdata, self.name)
+            self.new_names = tuple(new_names)
 
     def sent(self) -> Sent:
-        return {self.name: sorted(self.data), f"{self.name}_new": list(self.new_names)}
+        return {self.name: sorted(self.data), f"{self.name}-new": list(self.new_names)}
 
     def value(self) -> list[str]:
         return list(self.data)

@@ -45,7 +45,7 @@ class Passwords:
     def right(self, password: str, kept: str | None) -> bool:
         """Whether ``password`` is the one that ``kept`` was made from.
 
-        With None (there is no such account) it takes as long and says no, so that the time does not tell who has an account.
+        With None (there is no such account) it takes as long and says no: the time does not tell who has an account.
         """
         if len(password) > LONGEST:
             password = ""

@@ -1,6 +1,7 @@
-"""What every answer carries and every request has to keep to: headers, a nonce, one CSRF scheme, cookies, sizes, request ids."""
+"""What every answer carries and every request keeps to: headers, a nonce, one CSRF scheme, cookies, sizes, ids."""
 
 import logging
+import re
 import secrets
 
 from flask import Flask, Response, g, has_request_context, request
@@ -8,9 +9,12 @@ from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 
 # Flask's own limits (500 kB of form, 1,000 parts) would refuse a long character card or a large selection.
-LARGEST_REQUEST = 64 * 1024 * 1024
-LARGEST_FORM = 16 * 1024 * 1024
+MIB = 1024 * 1024
+LARGEST_REQUEST = 64 * MIB
+LARGEST_FORM = 16 * MIB
 MOST_FORM_PARTS = 20_000
+LARGEST_FROM_STRANGERS = 64 * 1024
+LONGEST_PATH = 4000
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -104,6 +108,17 @@ def wants_page() -> bool:
 def cookie_name(name: str) -> str:
     """How a cookie is called on this connection: over https so that no other host can have set it."""
     return f"__Host-{name}" if has_request_context() and request.is_secure else name
+
+
+def local_path(text: str | None, otherwise: str) -> str:
+    """``text`` where it is the path of a page here, else ``otherwise``.
+
+    Browsers read ``//host``, ``/\\host`` and the same with a tab in between as another host, so there is no backslash,
+    no space and no control character in it, and no second slash at its start.
+    """
+    if text and len(text) <= LONGEST_PATH and re.fullmatch(r"/(?!/)[!-\[\]-~]*", text):
+        return text
+    return otherwise
 
 
 class PageSessions(SecureCookieSessionInterface):

@@ -4,12 +4,14 @@ sentences."""
 import contextlib
 import logging
 import re
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import alembic.command
 import alembic.config
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
@@ -35,33 +37,22 @@ class Database:
         self.own = own_tables(self.dialect)
 
     @contextlib.contextmanager
-    def read(self) -> Iterator[Connection]:
-        """One snapshot: every statement inside sees the same state."""
+    def session(self) -> Iterator["Session"]:
+        """One connection for several transactions, one after the other."""
         with translated(), self.engine.connect() as connection:
-            if self.dialect == "postgresql":
-                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            with connection.begin():
-                yield connection
+            yield Session(connection)
 
     @contextlib.contextmanager
-    def write(self, *, durable: bool = True) -> Iterator[Connection]:
-        """One transaction that may write, committed at its end and rolled back by an error.
+    def read(self) -> Iterator[Connection]:
+        """One snapshot: every statement inside sees the same state."""
+        with self.session() as session, session.read() as connection:
+            yield connection
 
-        With ``durable`` False a power cut may undo it after the commit (never a part of it): for acknowledgements
-        that can safely come back.
-        """
-        with translated(), self.engine.connect() as connection:
-            connection = connection.execution_options(tandem_write=True)
-            if self.dialect == "sqlite" and not durable:
-                connection.connection.execute("PRAGMA synchronous=NORMAL")
-            try:
-                with connection.begin():
-                    if self.dialect == "postgresql" and not durable:
-                        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
-                    yield connection
-            finally:
-                if self.dialect == "sqlite" and not durable:
-                    connection.connection.execute("PRAGMA synchronous=FULL")
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction that may write, committed durably at its end and rolled back by an error."""
+        with self.session() as session, session.write() as connection:
+            yield connection
 
     def prepare(self) -> None:
         """Give an empty database Quilltap's tables, and bring Tandem's own up to date. A Quilltap database is not
@@ -104,6 +95,50 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+class Session:
+    """A connection between transactions."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._dialect = connection.dialect.name
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One snapshot: every statement inside sees the same state."""
+        connection = self._connection
+        if self._dialect == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        with connection.begin():
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self, *, durable: bool = True) -> Iterator[Connection]:
+        """One transaction that may write, committed at its end and rolled back by an error.
+
+        With ``durable`` False a power cut may undo it after the commit (never a part of it): for acknowledgements that
+        can safely come back.
+        """
+        connection = self._connection.execution_options(tandem_write=True)
+        lazily = not durable and self._dialect == "sqlite"
+        if self._dialect == "postgresql":
+            connection = connection.execution_options(isolation_level="READ COMMITTED")
+        try:
+            if lazily:
+                self._pragma("synchronous=NORMAL")
+            with connection.begin():
+                if not durable and not lazily:
+                    connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+                yield connection
+        finally:
+            self._connection.execution_options(tandem_write=False)
+            if lazily:
+                self._pragma("synchronous=FULL")
+
+    def _pragma(self, setting: str) -> None:
+        driver: Any = self._connection.connection.driver_connection
+        driver.execute(f"PRAGMA {setting}").close()
 
 
 def create_tables(connection: Connection) -> None:
@@ -174,7 +209,8 @@ def translated() -> Iterator[None]:
         if "locked" in text:
             raise DatabaseError("Another program holds the database.", hint="Wait for it and try again.") from error
         raise DatabaseError("The database did not carry it out.") from error
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
+        log.warning("The database refused: %s", error)
         raise DatabaseError("The database did not carry it out.") from error
 
 

@@ -97,7 +97,7 @@ _CHARACTERS: tuple[tuple[str, str, str, str, str, str, tuple[str, ...], bool, st
 def load_demo(
     users: UsersRepository, tags: TagsRepository, personas: PersonasRepository, characters: CharactersRepository
 ) -> int:
-    """Load the library; how many records were made. What is there already is left as it is, so it can be loaded again."""
+    """Load the library; how many records were made. What is there already is left as it is."""
     made = 0
 
     def add(repository: Any, name: str, fields: dict[str, Any]) -> str:

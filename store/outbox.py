@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from store import capture, rows
-from store.database import Database
+from store.database import Database, Session
 from store.errors import InvalidRecordError, NotInStepError, StoreError
 from store.files.shelves import Changes
 from store.files.side import Entity, JsonSide
@@ -89,55 +89,55 @@ class Outbox:
         # A cursor within this pass only: an entry committed late has a low number and is found by the next pass.
         after = 0
         more = True
-        while more and (batch := self._entries(after)):
-            after, more = max(batch), len(batch) == BATCH
-            refused.update(self._bring_over(set(batch.values())))
-            self._acknowledge(
-                seq for seq, (kind, record_id) in batch.items() if not _is_refused(refused, kind, record_id)
-            )
+        with self._database.session() as session:
+            while more and (batch := self._entries(session, after)):
+                after, more = max(batch), len(batch) == BATCH
+                refused.update(self._bring_over(session, set(batch.values())))
+                done = [seq for seq, (kind, one) in batch.items() if not _is_refused(refused, kind, one)]
+                self._acknowledge(session, done)
         return refused
 
-    def _entries(self, after: int) -> dict[int, Entity]:
+    def _entries(self, session: Session, after: int) -> dict[int, Entity]:
         table = self._table
         statement = sa.select(table.c.seq, table.c.kind, table.c.entity_id).where(table.c.seq > after)
-        with self._database.read() as connection:
+        with session.read() as connection:
             found = connection.execute(statement.order_by(table.c.seq).limit(BATCH)).all()
         return {seq: (kind, record_id) for seq, kind, record_id in found}
 
-    def _bring_over(self, entities: set[Entity]) -> dict[Entity, StoreError]:
+    def _bring_over(self, session: Session, entities: set[Entity]) -> dict[Entity, StoreError]:
         """Write the files of these records as SQL has them now; what could not be, with the reason."""
         refused: dict[Entity, StoreError] = {}
         for kind in {kind for kind, record_id in entities if record_id == capture.EVERYTHING}:
-            refused.update(self._bring_all_over(kind))
-        changes, unfit = self._state({entity for entity in entities if entity[1] != capture.EVERYTHING})
+            refused.update(self._bring_all_over(session, kind))
+        changes, unfit = self._state(session, {entity for entity in entities if entity[1] != capture.EVERYTHING})
         refused.update(unfit)
         files, unwritable = self._side.plan(changes)
         refused.update(unwritable)
         self._side.write(files)
         return refused
 
-    def _bring_all_over(self, kind: str) -> dict[Entity, StoreError]:
+    def _bring_all_over(self, session: Session, kind: str) -> dict[Entity, StoreError]:
         """A whole kind: everything SQL has, and files without a row are set aside and then removed."""
         if kind not in MAPPINGS:
             return {}
-        with self._database.read() as connection:
+        with session.read() as connection:
             wanted = rows.all_ids(connection, MAPPINGS[kind])
         present = [entry.id for entry in self._side.entries(kind) if not isinstance(entry, StoreError)]
         extra = sorted(set(present) - set(wanted))
         self._side.set_aside(kind, extra)
         refused: dict[Entity, StoreError] = {}
         for some in rows.chunks([*wanted, *extra]):
-            refused.update(self._bring_over({(kind, record_id) for record_id in some}))
+            refused.update(self._bring_over(session, {(kind, record_id) for record_id in some}))
         return refused
 
-    def _state(self, entities: set[Entity]) -> tuple[dict[str, Changes], dict[Entity, StoreError]]:
-        with self._database.read() as connection:
+    def _state(self, session: Session, entities: set[Entity]) -> tuple[dict[str, Changes], dict[Entity, StoreError]]:
+        with session.read() as connection:
             return current_state(connection, entities)
 
-    def _acknowledge(self, seqs: Iterable[int]) -> None:
+    def _acknowledge(self, session: Session, seqs: Iterable[int]) -> None:
         """Delete exactly the entries that were read: others of the same records may have come since."""
         # Not durable by itself: an acknowledgement lost in a power cut only makes the record be looked at once more.
-        with self._database.write(durable=False) as connection:
+        with session.write(durable=False) as connection:
             for some in rows.chunks(seqs):
                 connection.execute(sa.delete(self._table).where(self._table.c.seq.in_(some)))
 

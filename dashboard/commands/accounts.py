@@ -60,6 +60,7 @@ def reset_password(name: str, password_stdin: bool) -> None:
 
 def _password(from_stdin: bool) -> str:
     if from_stdin:
-        return click.get_text_stream("stdin", "utf-8", "surrogateescape").readline().rstrip("\r\n")
+        line: str = click.get_text_stream("stdin", "utf-8", "surrogateescape").readline()
+        return line.rstrip("\r\n")
     typed: str = click.prompt("Password", hide_input=True, confirmation_prompt="Password again", err=True)
     return typed

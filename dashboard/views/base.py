@@ -21,7 +21,7 @@ from dashboard.auth import GuardedView, current_account
 from dashboard.error_pages import status_of
 from dashboard.forms import RecordForm
 from dashboard.security import wants_page
-from dashboard.views.listing import Filters, Listing, local_address, read_query
+from dashboard.views.listing import PAGE_SIZES, Filters, Listing, local_address, read_query
 from store.errors import NotFoundError, StoreError
 from store.repositories.contract import Page, Query
 
@@ -51,6 +51,10 @@ class StoreView(GuardedView, BaseView):
     """What every page over the store shares: the store, plain errors, refusals as pages, ways back."""
 
     store: Any
+
+    @property
+    def extra_css(self) -> list[str]:
+        return [url_for("static", filename="css/pages.css")]
 
     def _run_view(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """A refusal of the store becomes a page; a TypeError stays what it is (Flask-Admin would hide it)."""
@@ -172,8 +176,14 @@ class RepositoryView(StoreView, BaseModelView):
             count=min(count, COUNT_AT_MOST),
             count_is_more=count > COUNT_AT_MOST,
             columns=self._list_columns,
+            page_sizes=PAGE_SIZES,
+            **self.bulk_context(listing, count, count > COUNT_AT_MOST),
             **self.list_context(listing, page),
         )
+
+    def bulk_context(self, listing: Listing, count: int, count_is_more: bool) -> dict[str, Any]:
+        """What the bar over a selection needs; nothing where there are no bulk actions."""
+        return {}
 
     def list_context(self, listing: Listing, page: Page) -> dict[str, Any]:
         """What the noun's list shows beyond its rows."""

@@ -1,7 +1,7 @@
 """One action on many records: on those ticked, or on all that answer the list's question. Nothing happens unasked.
 
-The list's bar posts ``action``, the ids (``rowid``) or ``all_matching=1`` with the list's ``query``, and ``confirmed=1``
-once a dialog has asked. Without that, a page asks. Both name the number; if it is another one by then, the page asks again.
+The list's bar posts ``action``, the ids (``rowid``) or ``all_matching=1`` with the list's ``query``, and after a dialog
+has asked ``confirmed=1``; otherwise a page asks. Both name the number; if it has changed by then, the page asks again.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,9 @@ from werkzeug.wrappers import Response
 
 from dashboard import notices
 from dashboard.formatters import counted
+from dashboard.forms import NEW, tags_sent
 from dashboard.views.base import RepositoryView
-from dashboard.views.listing import clean, parse_query
+from dashboard.views.listing import parse_query
 from store.errors import InvalidValueError, NotFoundError, StoreError
 from store.repositories.contract import Query
 
@@ -119,7 +120,7 @@ class BulkView(RepositoryView):
             problem=problem,
             sample=self.sample(ids),
             count=len(ids),
-            tag_options=self.tag_options() if action.asks_tag else [],
+            **self.tags_to_choose(action),
             return_url=self.back(),
         )
         return page, HTTPStatus.UNPROCESSABLE_ENTITY if problem else HTTPStatus.OK
@@ -131,10 +132,15 @@ class BulkView(RepositoryView):
         """The names of the first few, so that a person sees what they are about to change."""
         return [self.name_in(self.repository, one, "(gone)") for one in ids[:8]]
 
-    def tag_options(self) -> list[tuple[str, str]]:
-        """Tags to choose from where no script asks the server."""
+    def tags_to_choose(self, action: BulkAction) -> dict[str, Any]:
+        """For an action that asks for tags: those already chosen, and some to choose from without a script."""
+        if not action.asks_tag:
+            return {}
+        known, new = self.tags_asked_for()
         rows = self.store.tags.list(Query(sort="name", page_size=200)).rows
-        return [(row["id"], row["name"]) for row in rows]
+        chosen = [*self.tags_named(known), *({"id": f"{NEW}{name}", "name": name} for name in new)]
+        options = [(row["id"], row["name"]) for row in rows if row["id"] not in known]
+        return {"tags_asked": chosen, "tag_options": options}
 
     # -------------------------------------------------------------- the actions
 
@@ -188,9 +194,7 @@ class BulkView(RepositoryView):
 
     def tags_asked_for(self) -> tuple[list[str], list[str]]:
         """Ids of tags, and names of new ones."""
-        names = (" ".join(clean(name).split()) for name in request.form.getlist("bulk_tag_new"))
-        known = list(dict.fromkeys(filter(None, request.form.getlist("bulk_tag"))))
-        return known, list(dict.fromkeys(filter(None, names)))
+        return tags_sent(request.form, f"tag-{request.form.get('action', '')}")
 
     def tag(self, tag_id: str) -> Any:
         found = self.store.tags.find_by_id(tag_id)

@@ -120,6 +120,9 @@ class Listing:
     def page(self, number: int) -> str:
         return self.to(page=max(number, 0))
 
+    def sized(self, size: int) -> str:
+        return self.to(page_size=size)
+
     def sorted_by(self, column: str) -> str:
         """Sorted by a column; once more turns the order around."""
         again = self.query.sort == column

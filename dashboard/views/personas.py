@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from flask import jsonify, request, url_for
+from flask import request, url_for
 from flask_admin import expose
 
 from dashboard import notices
 from dashboard.formatters import counted
 from dashboard.forms import PersonaForm
 from dashboard.views.bulk import ADD_TAG, DELETE, REMOVE_TAG
-from dashboard.views.listing import Filters, clean
+from dashboard.views.listing import Filters
 from dashboard.views.tagged import TaggedView
 from store.documents import Persona
 from store.errors import InvalidValueError
@@ -30,7 +30,7 @@ class PersonasView(TaggedView):
     cells_template, fields_template = "personas/cells.html", "personas/fields.html"
     body_template = "personas/body.html"
     bulk_actions = (ADD_TAG, REMOVE_TAG, DELETE)
-    roles = {**TaggedView.roles, "link": "editor", "unlink": "editor", "suggest": "viewer"}
+    roles = {**TaggedView.roles, "link": "editor", "unlink": "editor"}
 
     def __init__(self, store: Any) -> None:
         super().__init__(store, store.personas, Persona, "Personas", "personas", "personas")
@@ -50,7 +50,14 @@ class PersonasView(TaggedView):
             **super().details_context(document),
             "characters": sorted(characters, key=lambda one: one["name"].casefold()),
             "more_characters": max(len(document.characterLinks) - SHOWN_LINKS, 0),
+            "characters_url": url_for("characters.suggest", user=document.userId),
+            "character_options": self.linkable(document),
         }
+
+    def linkable(self, document: Any) -> list[tuple[str, str]]:
+        """Characters to choose from where no script asks the server."""
+        rows = self.store.characters.list(Query(user_id=document.userId, page_size=200)).rows
+        return [(row["id"], row["name"]) for row in rows if row["id"] not in document.characterLinks]
 
     def loses(self, document: Any) -> str:
         count = len(document.characterLinks)
@@ -77,13 +84,3 @@ class PersonasView(TaggedView):
         notices.tell_result(result, f"Linked {counted(len(wanted), 'character')} to “{result.value.name}”.")
         return self.go(self.back())
 
-    # -------------------------------------------------------------- look-ups
-
-    @expose("/suggest/")
-    def suggest(self) -> Any:
-        """Personas whose name holds ``q``, for a picker."""
-        user_id = clean(request.args.get("user", "")) or None
-        query = Query(search=clean(request.args.get("q", ""), 100), user_id=user_id, page_size=20)
-        page = self.repository.list(query)
-        results = [{"id": row["id"], "name": row["name"]} for row in page.rows]
-        return jsonify(results=results, more=page.more)

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from flask import url_for
+from flask import jsonify, request, url_for
+from flask_admin import expose
 
 from dashboard import notices
-from dashboard.forms import RecordForm, Sent
+from dashboard.forms import NEW, RecordForm, Sent
 from dashboard.views.bulk import BulkView
 from dashboard.views.editing import EditableView
-from dashboard.views.listing import Listing
+from dashboard.views.listing import Listing, clean
 from store.repositories.contract import Page, Query
 
 OPTIONS = 200  # tags in the plain list that a page without scripts shows
@@ -17,7 +18,15 @@ OPTIONS = 200  # tags in the plain list that a page without scripts shows
 class TaggedView(EditableView, BulkView):
     """A noun with tags."""
 
-    tagged = True
+    roles = {**EditableView.roles, "suggest": "viewer"}
+
+    @expose("/suggest/")
+    def suggest(self) -> Any:
+        """Records of this noun whose name holds ``q``, for a picker."""
+        user_id = clean(request.args.get("user", "")) or None
+        page = self.repository.list(Query(search=clean(request.args.get("q", ""), 100), user_id=user_id, page_size=20))
+        results = [{"id": row["id"], "name": row["name"]} for row in page.rows]
+        return jsonify(results=results, more=page.more)
 
     # -------------------------------------------------------------- list
 
@@ -53,8 +62,9 @@ class TaggedView(EditableView, BulkView):
     def form_context(self, form: RecordForm, document: Any) -> dict[str, Any]:
         user_id = getattr(document, "userId", None) or form.data.get("userId") or self.current_user_id()
         chosen = form["tags"].data
+        new = [{"id": f"{NEW}{name}", "name": name} for name in form["tags"].new_names]
         return {
-            "tags_chosen": self.tags_named(chosen) + [{"id": "", "name": name} for name in form["tags"].new_names],
+            "tags_chosen": self.tags_named(chosen) + new,
             "tag_options": self.tag_options(chosen, user_id),
             "suggest_url": self.suggest_url(user_id),
         }
@@ -66,7 +76,7 @@ class TaggedView(EditableView, BulkView):
     def shown(self, name: str, sent: Sent | None) -> str:
         if sent is not None and name == "tags":
             known = [tag["name"] for tag in self.tags_named(sent.get("tags", []))]
-            return ", ".join(sorted([*known, *sent.get("tags_new", [])], key=str.casefold))
+            return ", ".join(sorted([*known, *sent.get("tags-new", [])], key=str.casefold))
         return super().shown(name, sent)
 
     # -------------------------------------------------------------- details

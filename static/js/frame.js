@@ -95,6 +95,12 @@ on('click', '[data-reveal]', (event, button) => {
   button.querySelector('span').textContent = shown ? 'Show' : 'Hide';
 });
 
+// Who writes a text of their own on the merge page means it.
+on('input', '[data-merge] .merge-own .input', (event, input) => {
+  const own = input.closest('[data-merge]').querySelector('input[type=radio][value=own]');
+  if (own) own.checked = true;
+});
+
 enhance('[data-focus]', (element) => element.focus());
 
 // Times: relative while they are near, a date when they are far; the exact one stays in the title.

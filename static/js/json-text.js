@@ -21,7 +21,7 @@ export function read(text) {
   const twice = [];
 
   const space = () => { while (at < text.length && ' \t\n\r'.includes(text[at])) at += 1; };
-  const told = () => at >= text.length ? 'the end' : `“${String.fromCodePoint(text.codePointAt(at))}”`;
+  const told = () => at >= text.length ? 'the end' : text[at] === '"' ? 'the next text' : `“${String.fromCodePoint(text.codePointAt(at))}”`;
   const match = (pattern) => { pattern.lastIndex = at; const hit = pattern.exec(text); if (hit) at += hit[0].length; return hit?.[0]; };
 
   function string() {

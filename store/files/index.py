@@ -19,10 +19,10 @@ from store.errors import DatabaseError, UnreadableError
 from store.files.layout import SHELVES
 from store.files.shelves import Entry, read_or_none
 from store.files.side import JsonSide, record_of
-from store.files.system import Signature
+from store.files.system import Signature, told_as_json_side
 from store.mapping import MAPPINGS
 
-VERSION = "1"  # another version's index is thrown away
+VERSION = "2"  # another version's index is thrown away
 FULL_LOOK_S = 2.0  # a file changed in place, without its folder changing, is noticed in lists after at most so long
 # A file (or folder) may change again within one tick of the kernel's clock and show the same time.
 SETTLED_NS = 50_000_000
@@ -54,6 +54,13 @@ _unreadable = Table(
     Column("reason", Text, nullable=False),
 )
 
+# Lists read these instead of the rows with their long texts: in order, and with what is searched.
+_FOR_LISTS = [
+    f"CREATE INDEX index_{table}_{name} ON {table} ({key}, id, {searched})"
+    for table, searched in (("characters", "name, title"), ("personas", "name, title"))
+    for name, key in (("name", "name COLLATE NOCASE"), ("createdAt", '"createdAt"'), ("updatedAt", '"updatedAt"'))
+]
+
 
 class JsonIndex:
     """The index of one JSON side. ``database`` has Quilltap's tables, with their rules, filled from the files."""
@@ -77,6 +84,8 @@ class JsonIndex:
                         create_tables(connection)
                         database.own.metadata.create_all(connection)
                         _metadata.create_all(connection)
+                        for statement in _FOR_LISTS:
+                            connection.exec_driver_sql(statement)
                         connection.exec_driver_sql(f"INSERT INTO index_version VALUES ('{VERSION}')")
                     capture.install(connection)
                 if version in (None, VERSION):
@@ -101,7 +110,7 @@ class JsonIndex:
         Without ``full`` a look at the folders is enough while nothing is added, replaced or removed in them, and the
         files of ``entities`` are looked at in any case.
         """
-        with self._mutex:
+        with self._mutex, told_as_json_side(self._side.data_dir):
             if not self._path.exists():  # deleted by hand
                 self.database.close()
                 self.database = self._open()
@@ -119,12 +128,12 @@ class JsonIndex:
         for shelf in SHELVES.values():
             for folder in shelf.folders():
                 try:
-                    status = (self._side.data_dir / folder).stat()
+                    status = self._side.system.signature(self._side.data_dir / folder)
                 except FileNotFoundError:
                     times[folder] = (0, 0)
                     continue
-                settled = time.time_ns() - status.st_mtime_ns > SETTLED_NS
-                times[folder] = (status.st_mtime_ns, status.st_ino) if settled else None
+                settled = time.time_ns() - status.mtime_ns > SETTLED_NS
+                times[folder] = (status.mtime_ns, status.inode) if settled else None
         return times
 
     def _moved(self, entities: Iterable[tuple[str, str]]) -> bool:

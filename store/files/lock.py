@@ -32,9 +32,10 @@ class StoreLock:
         try:
             yield
         finally:
-            self._system.unlock(handle)
+            with contextlib.suppress(OSError):  # the kernel frees it even when the close complains
+                self._system.unlock(handle)
 
     def _holder(self) -> str:
         with contextlib.suppress(OSError):
-            return self._path.read_text("ascii", "replace").strip() or "unknown"
+            return self._system.read(self._path).decode("ascii", "replace").strip() or "unknown"
         return "unknown"

@@ -67,7 +67,7 @@ def _write(system: System, path: Path, data: bytes, *, sync: bool) -> None:
 
 def make_folders(system: System, folder: Path) -> list[Path]:
     """Make a folder with its parents; the folders whose entries changed, to be synced."""
-    if folder.is_dir():
+    if system.is_folder(folder):
         return []
     changed = make_folders(system, folder.parent)
     with contextlib.suppress(FileExistsError):

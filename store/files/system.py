@@ -46,6 +46,10 @@ class System:
         status = os.stat(path)
         return Signature(status.st_mtime_ns, status.st_size, status.st_ino)
 
+    def is_folder(self, path: Path) -> bool:
+        """Whether there is such a folder, following links."""
+        return path.is_dir()
+
     def list(self, folder: Path) -> Iterator[tuple[str, Signature]]:
         """Names and signatures of the plain files in a folder; nothing when it does not exist."""
         with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
@@ -113,11 +117,12 @@ class System:
         except BaseException:
             self.close(handle)
             raise
-        # Who holds it, for a person to read.
         holder = f"{os.getpid()}\n".encode()
-        if os.pread(handle.descriptor, 32, 0) != holder:
-            os.ftruncate(handle.descriptor, 0)
-            os.pwrite(handle.descriptor, holder, 0)
+        # Who holds it, for a person to read: a disk too full for that must not cost us the lock we hold.
+        with contextlib.suppress(OSError):
+            if os.pread(handle.descriptor, 32, 0) != holder:
+                os.ftruncate(handle.descriptor, 0)
+                os.pwrite(handle.descriptor, holder, 0)
         return handle
 
     def unlock(self, handle: Handle) -> None:

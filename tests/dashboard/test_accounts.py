@@ -192,7 +192,8 @@ def test_the_set_up_token_makes_one_admin(accounts: Accounts) -> None:
 
 def test_only_the_token_printed_last_counts_and_only_its_hash_is_kept(accounts: Accounts, database: Database) -> None:
     first, last = accounts.offer_setup(), accounts.offer_setup()
-    assert first and last
+    assert first
+    assert last
     assert last not in str(database.get_state("setup_token"))
     for wrong in (first, "", last[:-1], last + "x", "ü", "\ud83d"):
         with pytest.raises(InvalidRecordError) as caught:

@@ -1,0 +1,1 @@
+"""How fast the product is, as ratios to a floor: the least work that could possibly do the same."""

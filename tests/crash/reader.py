@@ -1,0 +1,275 @@
+"""A second reader of both sides, written from the layout's description and not from the store's code.
+
+It reads SQL with the plain drivers and files with ``json``, and says in sentences what is not as it was promised.
+"""
+
+import json
+import re
+import sqlite3
+import uuid
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from tests.factories import files_below
+
+Row = dict[str, Any]
+Entity = tuple[str, str]
+EPOCH = "1970-01-01T00:00:00.000Z"
+TABLES = ("users", "chat_settings", "tags", "personas", "persona_tags", "characters", "character_tags")
+TABLES += ("character_personas", "chat_avatar_overrides")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+_FOLDERS = {
+    "user": ("settings/",),
+    "tag": ("tags/", "extras/"),
+    "persona": ("personas/",),
+    "character": ("characters/",),
+}
+_FLAGS = ("isFavorite", "isDefault", "totpEnabled")
+_MOMENTS = ("createdAt", "updatedAt", "emailVerified", "totpVerifiedAt")
+
+
+@dataclass
+class Sql:
+    """What the database holds: plain rows, what waits, and since when nothing else is known."""
+
+    tables: dict[str, list[Row]]
+    waiting: dict[int, Entity] = field(default_factory=dict)
+
+    def waits(self, kind: str, record_id: str) -> bool:
+        return (kind, record_id) in self.waiting.values() or (kind, "*") in self.waiting.values()
+
+
+def read_sql(url: str) -> Sql:
+    """Everything committed."""
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+            connection.row_factory = sqlite3.Row
+            return _read(connection, "tandem_outbox")
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True, row_factory=dict_row) as postgres:
+        return _read(postgres, "tandem.outbox")
+
+
+def _read(connection: Any, outbox: str) -> Sql:
+    connection.execute("BEGIN")
+    tables = {
+        name: [{column: _plain(column, row[column]) for column in row.keys()} for row in found]  # noqa: SIM118
+        for name in TABLES
+        if (found := connection.execute(f'SELECT * FROM "{name}"').fetchall()) is not None
+    }
+    waiting = connection.execute(f"SELECT seq, kind, entity_id FROM {outbox}").fetchall()
+    connection.execute("COMMIT")
+    return Sql(tables, {row["seq"]: (row["kind"], row["entity_id"]) for row in waiting})
+
+
+def _plain(column: str, value: Any) -> Any:
+    if column in _FLAGS:
+        return bool(value)
+    if column in _MOMENTS and value is not None:
+        text = value.isoformat(" ") if isinstance(value, datetime) else value
+        day, clock = text.split(" ")
+        seconds, _, fraction = clock.partition(".")
+        return f"{day}T{seconds}.{fraction.ljust(3, '0')[:3]}Z"
+    if column == "sillyTavernData" and isinstance(value, str):
+        return json.loads(value)
+    return value
+
+
+# ------------------------------------------------------------------ what the files have to be
+def expected_files(sql: Sql) -> dict[str, bytes]:
+    """Path -> bytes of every file that SQL's rows ask for."""
+    files = _users(sql)
+    files.update(_tags(sql.tables["tags"]))
+    for row in sql.tables["personas"]:
+        files[f"personas/{_name(row['id'])}.json"] = _pretty(_persona(sql, row))
+    for row in sql.tables["characters"]:
+        files[f"characters/{_name(row['id'])}.json"] = _pretty(_character(sql, row))
+    return files
+
+
+def _users(sql: Sql) -> dict[str, bytes]:
+    files = {}
+    settings = {row["userId"]: row for row in sql.tables["chat_settings"]}
+    for place, row in enumerate(sorted(sql.tables["users"], key=lambda one: (one["createdAt"], one["id"]))):
+        user = {key: row[key] for key in ("id", "email", "name", "image", "emailVerified", "passwordHash")}
+        if row["totpSecret"] is not None:
+            user["totp"] = {"ciphertext": row["totpSecret"], "iv": row["totpSecretIv"]}
+            user["totp"] |= {"authTag": row["totpSecretAuthTag"], "enabled": row["totpEnabled"]}
+            user["totp"]["verifiedAt"] = row["totpVerifiedAt"]
+        user |= {"createdAt": row["createdAt"], "updatedAt": row["updatedAt"]}
+        block = settings.get(row["id"])
+        if block is None:
+            user["extras"] = {"syntheticChatSettings": True}
+            made_up = str(uuid.uuid5(uuid.NAMESPACE_URL, f"tandem:chat-settings:{row['id']}"))
+            block = {"id": made_up, "userId": row["id"], "avatarDisplayMode": "ALWAYS"}
+            block |= {"avatarDisplayStyle": "CIRCULAR", "createdAt": row["createdAt"], "updatedAt": row["updatedAt"]}
+        keys = ("id", "userId", "avatarDisplayMode", "avatarDisplayStyle", "createdAt", "updatedAt")
+        block = {key: block[key] for key in keys}
+        whole = {"version": 1, "user": user, "chatSettings": block}
+        whole["createdAt"] = min(user["createdAt"], block["createdAt"])
+        whole["updatedAt"] = max(user["updatedAt"], block["updatedAt"])
+        files["settings/general.json" if place == 0 else f"settings/users/{_name(row['id'])}.json"] = _pretty(whole)
+    return files
+
+
+def _tags(rows: list[Row]) -> dict[str, bytes]:
+    keys = ("id", "userId", "name", "nameLower", "createdAt", "updatedAt")
+    ordered = [{key: row[key] for key in keys} for row in sorted(rows, key=_by_creation)]
+    taken = [tag for tag in ordered if _UUID.fullmatch(tag["id"]) and _UUID.fullmatch(tag["userId"])]
+    beside = [tag for tag in ordered if tag not in taken]
+    whole = {"version": 1, "tags": taken}
+    whole["createdAt"] = min((tag["createdAt"] for tag in taken), default=EPOCH)
+    whole["updatedAt"] = max((tag["updatedAt"] for tag in taken), default=EPOCH)
+    files = {"tags/tags.json": _pretty(whole)}
+    if beside:  # Quilltap would refuse them, and with them the whole file
+        lines = (json.dumps(tag, ensure_ascii=False, separators=(",", ":")) for tag in beside)
+        files["extras/tags.jsonl"] = "".join(f"{line}\n" for line in lines).encode()
+    return files
+
+
+def _persona(sql: Sql, row: Row) -> Row:
+    keys = ("id", "userId", "name", "title", "description", "personalityTraits", "avatarUrl", "defaultImageId")
+    record = {key: row[key] for key in keys} | {"sillyTavernData": _sorted(row["sillyTavernData"])}
+    links = sql.tables["character_personas"]
+    record["characterLinks"] = sorted(link["characterId"] for link in links if link["personaId"] == row["id"])
+    return _with_tags(record, row, sql.tables["persona_tags"], "personaId")
+
+
+def _character(sql: Sql, row: Row) -> Row:
+    keys = ("id", "userId", "name", "title", "description", "personality", "scenario", "firstMessage")
+    keys += ("exampleDialogues", "systemPrompt", "avatarUrl", "defaultImageId")
+    record = {key: row[key] for key in keys} | {"sillyTavernData": _sorted(row["sillyTavernData"])}
+    record["isFavorite"] = row["isFavorite"]
+    mine = [link for link in sql.tables["character_personas"] if link["characterId"] == row["id"]]
+    record["personaLinks"] = [
+        {"personaId": link["personaId"], "isDefault": link["isDefault"]}
+        for link in sorted(mine, key=lambda link: link["personaId"])
+    ]
+    return _with_tags(record, row, sql.tables["character_tags"], "characterId", sql.tables["chat_avatar_overrides"])
+
+
+def _with_tags(record: Row, row: Row, links: list[Row], column: str, overrides: list[Row] | None = None) -> Row:
+    mine = sorted((link for link in links if link[column] == row["id"]), key=_by_creation)
+    record["tags"] = [link["tagId"] for link in mine]
+    extras = {"tagLinks": [{key: link[key] for key in ("id", "tagId", "createdAt")} for link in mine]}
+    if overrides is not None:
+        worn = sorted((one for one in overrides if one["characterId"] == row["id"]), key=_by_creation)
+        record["avatarOverrides"] = [{key: one[key] for key in ("chatId", "imageId")} for one in worn]
+        keys = ("id", "chatId", "imageId", "createdAt")
+        extras["avatarOverrides"] = [{key: one[key] for key in keys} for one in worn]
+    record |= {"createdAt": row["createdAt"], "updatedAt": row["updatedAt"]}
+    if extras := {name: members for name, members in extras.items() if members}:
+        record["extras"] = extras
+    return record
+
+
+def _by_creation(row: Row) -> tuple[str, str]:
+    return row["createdAt"], row["id"]
+
+
+def _name(record_id: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", lambda one: "".join(f"%{byte:02X}" for byte in one[0].encode()), record_id)
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(one) for one in value] if isinstance(value, list) else value
+
+
+def _pretty(record: Row) -> bytes:
+    return json.dumps(record, ensure_ascii=False, indent=2).encode()
+
+
+# ------------------------------------------------------------------ what is wrong
+def paths_of(kind: str, record_id: str) -> set[str]:
+    """The files a record may lie in."""
+    if kind in ("user", "tag"):
+        return set(_FOLDERS[kind])
+    return {f"{kind}s/{_name(record_id)}.json"}
+
+
+def differences(sql: Sql, files: dict[str, bytes]) -> list[str]:
+    """What is not the same on both sides, as sentences; nothing when they are equal and nothing waits."""
+    wanted = expected_files(sql)
+    if not sql.tables["tags"] and "tags/tags.json" not in files:
+        del wanted["tags/tags.json"]  # a list that never held anything needs no file
+    told = [f"{path} is missing" for path in wanted.keys() - files.keys()]
+    told += [f"{path} is left over" for path in files.keys() - wanted.keys()]
+    told += [f"{path} is not what SQL says" for path in wanted.keys() & files.keys() if wanted[path] != files[path]]
+    told += [f"{kind} {record_id} still waits" for kind, record_id in set(sql.waiting.values())]
+    return sorted(told)
+
+
+def unannounced(sql: Sql, files: dict[str, bytes]) -> list[str]:
+    """Invariants I2, I3 and I5: whatever is not as SQL says has an entry in the outbox. Temporary files do not count."""
+    excused: tuple[str, ...] = ()
+    for kind, one in sql.waiting.values():
+        # The oldest user lies in another file than the rest, so that one user's change may move another.
+        excused += _FOLDERS[kind] if one == "*" or kind == "user" else tuple(paths_of(kind, one))
+    told = differences(Sql(sql.tables), {path: data for path, data in files.items() if not is_temporary(path)})
+    return [one for one in told if not one.startswith(excused)]
+
+
+def is_temporary(path: str) -> bool:
+    return ".tandem-" in path or path.endswith((".tmp", ".lock"))
+
+
+def leftovers(data_dir: Path, own_dir: Path) -> list[str]:
+    """Files that are neither Quilltap's nor announced as ours."""
+    ours = re.compile(r"store\.lock|index\.sqlite(-wal|-shm)?|quarantine/.*")
+    told = [path for path in files_below(data_dir) if is_temporary(path)] if data_dir.exists() else []
+    told += [path for path in files_below(own_dir) if not ours.fullmatch(path)] if own_dir.exists() else []
+    return [f"{path} was left behind" for path in told]
+
+
+# ------------------------------------------------------------------ records, without what the clock and chance made
+def records(files: dict[str, bytes]) -> dict[Entity, Row]:
+    """The records of files, without ``extras``, dates and what is derived. Raises when a file is torn or double."""
+    found: dict[Entity, Row] = {}
+
+    def add(kind: str, record: Row, *without: str) -> None:
+        record_id = record["user"]["id"] if kind == "user" else record["id"]
+        assert (kind, record_id) not in found, f"{kind} {record_id} is there twice"
+        found[kind, record_id] = {key: value for key, value in record.items() if key not in without}
+
+    dates = ("extras", "createdAt", "updatedAt")
+    for path, data in files.items():
+        if path.startswith("settings/"):
+            person = json.loads(data)
+            person["user"] = {key: value for key, value in person["user"].items() if key not in dates}
+            add("user", {"user": person["user"], "style": person["chatSettings"]["avatarDisplayStyle"]})
+        elif path == "tags/tags.json":
+            for tag in json.loads(data)["tags"]:
+                add("tag", tag, *dates)
+        elif path == "extras/tags.jsonl":
+            for line in data.splitlines():
+                add("tag", json.loads(line), *dates)
+        elif path.startswith(("personas/", "characters/")) and not is_temporary(path):
+            record = json.loads(data)
+            record["tags"] = sorted(record["tags"])
+            add(path.partition("s/")[0], record, *dates)
+    return found
+
+
+def dangling(found: dict[Entity, Row], *, derived: bool = False) -> list[str]:
+    """Links of records to records that are not there. ``derived``: those that only mirror another record's too."""
+    told = []
+
+    def check(where: Entity, kind: str, ids: Iterable[str]) -> None:
+        told.extend(f"{' '.join(where)} names {kind} {one}" for one in ids if (kind, one) not in found)
+
+    for (kind, record_id), record in found.items():
+        if kind != "user":
+            check((kind, record_id), "user", [record["userId"]])
+        check((kind, record_id), "tag", record.get("tags", ()))
+        check((kind, record_id), "persona", [link["personaId"] for link in record.get("personaLinks", ())])
+        if derived:
+            check((kind, record_id), "character", record.get("characterLinks", ()))
+    return told

@@ -1,0 +1,169 @@
+"""A small world of linked records, what is done to it, and how it is brought back to how it was."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import make_url
+
+from store import Settings, Store, open_store
+from store.files.system import System
+from tests.crash import reader
+from tests.factories import files_below, settings_for, with_driver
+from tests.postgres import PostgresServer
+
+
+def _id(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012d}"
+
+
+ADA, BOB, NEW_USER = _id(1), _id(2), _id(3)
+ELF, KING, BOBS_TAG, NEW_TAG = _id(11), _id(12), _id(13), _id(14)
+LEGACY = "legacy.tag"  # not a UUID, so it lies beside tags.json
+MASK, CLOAK, BOBS_MASK = _id(21), _id(22), _id(23)
+HERO, SQUIRE, BOBS_HERO, NEW_HERO = _id(31), _id(32), _id(33), _id(34)
+EMPTY = dict.fromkeys(("personality", "scenario", "firstMessage"), "")
+Operation = Callable[[Store], Any]
+
+
+def populate(store: Store) -> None:
+    """Two users; tags, personas and characters that hang together."""
+    store.users.create({"id": ADA, "email": "ada@example.org", "name": "Ada", "createdAt": "2025-01-01T00:00:00.000Z"})
+    store.users.update_chat_settings(ADA, {"avatarDisplayStyle": "SQUARE"})
+    store.users.create({"id": BOB, "email": "bob@example.org", "name": "Bob", "createdAt": "2025-02-01T00:00:00.000Z"})
+    for tag_id, owner, name in ((ELF, ADA, "Elf"), (KING, ADA, "König"), (LEGACY, ADA, "Alt"), (BOBS_TAG, BOB, "Elf")):
+        store.tags.create({"id": tag_id, "userId": owner, "name": name})
+    for persona_id, owner, tags in ((MASK, ADA, [ELF]), (CLOAK, ADA, []), (BOBS_MASK, BOB, [BOBS_TAG])):
+        fields = {"id": persona_id, "userId": owner, "name": "Mask", "description": "d", "tags": tags}
+        store.personas.create(fields)
+    for character_id, owner, tags, personas in (
+        (HERO, ADA, [ELF, KING, LEGACY], [MASK]),
+        (SQUIRE, ADA, [ELF], []),
+        (BOBS_HERO, BOB, [BOBS_TAG], [BOBS_MASK]),
+    ):
+        links = [{"personaId": one, "isDefault": True} for one in personas]
+        fields = {"id": character_id, "userId": owner, "name": "Hero", "description": "Größe\u2028🔑" * 20, **EMPTY}
+        fields["sillyTavernData"] = {"z": [1, {"b": None, "a": "é"}], "a": {}}
+        store.characters.create({**fields, "tags": tags, "personaLinks": links})
+
+
+def _create_character(store: Store) -> Any:
+    links = [{"personaId": MASK, "isDefault": True}]
+    fields = {"id": NEW_HERO, "userId": ADA, "name": "New", "description": "new " * 50, **EMPTY}
+    return store.characters.create({**fields, "tags": [KING, LEGACY], "personaLinks": links})
+
+
+def _update_character(store: Store) -> Any:
+    links = [{"personaId": MASK, "isDefault": False}, {"personaId": CLOAK, "isDefault": True}]
+    fields = {"name": "Renamed", "description": "changed " * 90, "tags": [KING, BOBS_TAG], "personaLinks": links}
+    return store.characters.update(HERO, fields)
+
+
+# A user older than all others, so that it takes the place of the oldest in settings/general.json.
+_OLDER = {"id": NEW_USER, "email": "eve@example.org", "name": "Eve", "createdAt": "2024-01-01T00:00:00.000Z"}
+
+OPERATIONS: dict[str, Operation] = {
+    "character-create": _create_character,
+    "character-update": _update_character,
+    "character-rename": lambda store: store.characters.update(HERO, {"name": "Renamed", "description": "x" * 900}),
+    "character-delete": lambda store: store.characters.delete(HERO),
+    "tag-create": lambda store: store.tags.create({"id": NEW_TAG, "userId": ADA, "name": "New"}),
+    "tag-update": lambda store: store.tags.update(ELF, {"name": "Dwarf"}),
+    "tag-delete": lambda store: store.tags.delete(ELF),
+    "user-create": lambda store: store.users.create(dict(_OLDER)),
+    "user-update": lambda store: store.users.update(ADA, {"name": "Ada Lovelace"}),
+    "user-delete": lambda store: store.users.delete(ADA),
+}
+# One file each: there is nothing in between.
+SINGLE_FILE = {"character-rename", "tag-create", "tag-update", "user-update"}
+
+
+@dataclass
+class World:
+    """A populated store that is closed, and copies of everything from which it is made anew."""
+
+    settings: Settings
+    kept: Path
+    server: PostgresServer | None = None
+    databases: dict[str, str] = field(default_factory=dict)  # on PostgreSQL: what was kept -> its database
+
+    def open(self, system: System | None = None) -> Store:
+        return open_store(self.settings, follow=False, system=system)
+
+    def keep(self, name: str = "populated") -> None:
+        """Remember how everything is now. The store is closed."""
+        for part in self._parts():
+            _copy(part, self.kept / name / part.name)
+        if self.server is not None:
+            self.databases[name] = self.server.create(self._database)
+
+    def restore(self, name: str = "populated") -> None:
+        """Bring everything back to how it was kept. The store is closed."""
+        for part in self._parts():
+            _copy(self.kept / name / part.name, part)
+        if self.server is not None:
+            self.server.drop(self._database)
+            url = with_driver(self.server.url(self.server.create(self.databases[name])))
+            self.settings = replace(self.settings, database_url=url)
+
+    def forget(self) -> None:
+        """Drop every database that was made."""
+        if self.server is not None:
+            for database in (self._database, *self.databases.values()):
+                self.server.drop(database)
+
+    @property
+    def _database(self) -> str:
+        return str(make_url(self.settings.database_url).database)
+
+    def _parts(self) -> list[Path]:
+        sides = [self.settings.data_dir, self.settings.own_dir]
+        if self.server is not None:
+            return sides
+        database = Path(self.settings.database_url.removeprefix("sqlite:///"))
+        return [*sides, *(database.with_name(database.name + suffix) for suffix in ("", "-wal", "-shm"))]
+
+    # ------------------------------------------------------------------ what can be seen of it
+    def sql(self) -> reader.Sql:
+        return reader.read_sql(self.settings.database_url)
+
+    def files(self) -> dict[str, bytes]:
+        return files_below(self.settings.data_dir)
+
+    def violations(self) -> list[str]:
+        """What is not as it has to be once nothing is going on: both sides equal, nothing waiting, nothing left over."""
+        told = reader.leftovers(self.settings.data_dir, self.settings.own_dir)
+        if self.settings.data_backend == "dual":
+            told += reader.differences(self.sql(), self.files())
+        return told + reader.dangling(reader.records(self.files()))
+
+    def records(self) -> dict[reader.Entity, reader.Row]:
+        """What is there by the side that counts: SQL in ``dual``, the files in ``json`` mode."""
+        dual = self.settings.data_backend == "dual"
+        return reader.records(reader.expected_files(self.sql()) if dual else self.files())
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Make ``target`` what ``source`` is, also when that is nothing."""
+    if target.is_dir():
+        shutil.rmtree(target)
+    target.unlink(missing_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target)
+    elif source.exists():
+        shutil.copyfile(source, target)
+
+
+def make_world(tmp_path: Path, backend: str = "dual", server: PostgresServer | None = None) -> World:
+    """A populated world on SQLite, or on the PostgreSQL server given."""
+    url = server.url(server.create()) if server is not None else ""
+    settings = settings_for(tmp_path / "live", url, backend)
+    world = World(settings, tmp_path / "kept", server)
+    store = world.open()
+    populate(store)
+    store.close()
+    world.keep()
+    return world

@@ -1,0 +1,106 @@
+"""Stores and records for the tests: a test names only what matters to it."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+from store import Settings, Store, open_store
+from store.documents import Character, Persona, Tag, User
+from store.documents.quilltap import rejection
+from store.files.layout import SHELVES
+from store.files.system import System
+from tests.quilltap_reader import read_folder
+
+_numbers = itertools.count(1)
+
+
+def settings_for(tmp_path: Path, url: str = "", backend: str = "dual", **changes: Any) -> Settings:
+    """Everything below ``tmp_path``; a SQLite file there where no database is named."""
+    values = {
+        "database_url": with_driver(url or f"sqlite:///{tmp_path / 'quilltap.sqlite'}"),
+        "data_dir": tmp_path / "data",
+        "public_dir": tmp_path / "public",
+        "instance_dir": tmp_path / "instance",
+        "data_backend": backend,
+    }
+    return Settings(**{**values, **changes})
+
+
+def open_test_store(
+    tmp_path: Path, url: str = "", backend: str = "dual", *, follow: bool = False, system: System | None = None
+) -> Store:
+    """A store without its background loop, so that nothing happens which the test did not ask for."""
+    return open_store(settings_for(tmp_path, url, backend), follow=follow, system=system)
+
+
+def with_driver(url: str) -> str:
+    """The spelling that ``read_settings`` gives a PostgreSQL address."""
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def make_user(store: Store, name: str = "Ada", **what_matters: Any) -> User:
+    fields = {"name": name, "email": f"user{next(_numbers)}@example.org", **what_matters}
+    user: User = store.users.create(fields).value
+    return user
+
+
+def make_tag(store: Store, name: str = "Elf", **what_matters: Any) -> Tag:
+    tag: Tag = store.tags.create({"userId": _owner(store, what_matters), "name": name, **what_matters}).value
+    return tag
+
+
+def make_persona(store: Store, name: str = "Traveller", **what_matters: Any) -> Persona:
+    fields = {"userId": _owner(store, what_matters), "name": name, "description": "", **what_matters}
+    persona: Persona = store.personas.create(fields).value
+    return persona
+
+
+def make_character(store: Store, name: str = "Alice", **what_matters: Any) -> Character:
+    empty = dict.fromkeys(("description", "personality", "scenario", "firstMessage"), "")
+    fields = {"userId": _owner(store, what_matters), "name": name, **empty, **what_matters}
+    character: Character = store.characters.create(fields).value
+    return character
+
+
+def _owner(store: Store, what_matters: dict[str, Any]) -> str:
+    """The user named; otherwise the first there is, made when there is none."""
+    if "userId" in what_matters:
+        return str(what_matters["userId"])
+    user = store.users.get_current_user() or make_user(store)
+    return user.id
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    """Relative path -> bytes of every file."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+def put(folder: Path, path: str, data: bytes | str) -> Path:
+    """Write a file as another program would."""
+    target = folder / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(data.encode() if isinstance(data, str) else data)
+    return target
+
+
+def assert_everything_is_equal(store: Store) -> None:
+    """Nothing waits, every record is the same on both sides, and no file is left over."""
+    assert store.pending() == 0, store.problems()
+    for kind, repository in store.repositories.items():
+        ids = {record.id for record in repository.find_all()}
+        states = {record_id: store.compare(kind, record_id) for record_id in ids}
+        assert {one: told for one, told in states.items() if told.state != "equal"} == {}
+        assert {entry.id for entry in store.side.entries(kind)} == ids  # type: ignore[union-attr]
+
+
+def assert_quilltap_reads(folder: Path) -> None:
+    """Quilltap takes every file, but for records of which Tandem itself says that it would not."""
+    files = files_below(folder)
+    unexplained = {}
+    for path, reason in read_folder(files).refused.items():
+        kind = next(kind for kind, shelf in SHELVES.items() if path.startswith(shelf.folders()))
+        entries, _ = SHELVES[kind].parse(path, files[path])
+        if not any(rejection(kind, entry.record) for entry in entries):
+            unexplained[path] = reason
+    assert unexplained == {}
