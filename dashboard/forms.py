@@ -11,6 +11,7 @@ from typing import Any
 
 from flask_admin.form import BaseForm
 from wtforms import BooleanField, Field, SelectField, StringField, TextAreaField, ValidationError
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, StopValidation
 
 from store import codec
@@ -291,4 +292,5 @@ class UserForm(RecordForm):
 
 def owner_field(choices: list[tuple[str, str]]) -> Choice:
     """Who a new record belongs to; asked only where there are several users."""
-    return Choice("User", choices=choices, validators=[InputRequired("Choose the user it belongs to.")])
+    told = [SelectChoice(value, label) for value, label in choices]
+    return Choice("User", choices=told, validators=[InputRequired("Choose the user it belongs to.")])

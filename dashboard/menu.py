@@ -7,13 +7,14 @@ from flask_admin import Admin
 from flask_admin.theme import Theme
 
 from dashboard.security import csp_nonce
+from dashboard.views.cards import CardsView
 from dashboard.views.characters import CharactersView
 from dashboard.views.home import HomeView
 from dashboard.views.personas import PersonasView
 from dashboard.views.tags import TagsView
 from dashboard.views.users import UsersView
 
-PAGES = (CharactersView, PersonasView, TagsView, UsersView)
+PAGES = (CharactersView, PersonasView, TagsView, UsersView, CardsView)
 
 
 def build_admin(app: Flask, store: Any) -> Admin:

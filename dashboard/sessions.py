@@ -57,7 +57,11 @@ class Sessions:
         now = self._clock()
         if now - datetime.fromisoformat(row.last_seen_at) >= SEEN_EVERY:
             # Reading goes on where the database cannot be written to, until the idle limit.
-            with contextlib.suppress(StoreError), self._database.write(durable=False) as connection:
+            with (
+                contextlib.suppress(StoreError),
+                self._database.session() as session,
+                session.write(durable=False) as connection,
+            ):
                 connection.execute(sa.update(self._table).where(here).values(last_seen_at=spell_moment(now)))
         return Account.of(row)
 

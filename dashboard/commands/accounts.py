@@ -1,5 +1,7 @@
 """``accounts``: people who may sign in to Tandem."""
 
+import sys
+
 import click
 
 from dashboard.accounts import ROLES
@@ -60,7 +62,6 @@ def reset_password(name: str, password_stdin: bool) -> None:
 
 def _password(from_stdin: bool) -> str:
     if from_stdin:
-        line: str = click.get_text_stream("stdin", "utf-8", "surrogateescape").readline()
-        return line.rstrip("\r\n")
+        return sys.stdin.buffer.readline().decode("utf-8", "surrogateescape").rstrip("\r\n")
     typed: str = click.prompt("Password", hide_input=True, confirmation_prompt="Password again", err=True)
     return typed

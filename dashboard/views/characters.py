@@ -63,9 +63,9 @@ class CharactersView(TaggedView):
             "personas_url": url_for("personas.suggest", user=user_id),
         }
 
-    def shown(self, name: str, sent: Sent | None) -> str:
-        if sent is None or name != "personaLinks":
-            return super().shown(name, sent)
+    def shown(self, field: Any, sent: Sent | None) -> str:
+        if sent is None or field.short_name != "personaLinks":
+            return super().shown(field, sent)
         default = sent.get("personaLinks-default", [""])[0]
         named = ((one, self.name_in(self.store.personas, one, "(deleted persona)")) for one in sent["personaLinks"])
         return "\n".join(f"{called}{' (default)' if one == default else ''}" for one, called in named)

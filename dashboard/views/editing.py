@@ -4,7 +4,6 @@ The three writers ``create_model``, ``update_model`` and ``delete_model`` are th
 hooks around them are not used.
 """
 
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -16,7 +15,8 @@ from werkzeug.wrappers import Response
 
 from dashboard import notices
 from dashboard.error_pages import status_of
-from dashboard.forms import RecordForm, Snapshot, owner_field, read_snapshot, spell_snapshot
+from dashboard.formatters import yes_no
+from dashboard.forms import Flag, RecordForm, Sent, Snapshot, owner_field, read_snapshot, spell_snapshot
 from dashboard.views.base import RepositoryView
 from dashboard.views.merging import choices_in, differences, marked, resolved
 from store.errors import ConflictError, InvalidRecordError, NotFoundError, StoreError
@@ -90,7 +90,7 @@ class EditableView(RepositoryView):
         except StoreError as error:
             self.explain(form, error)
             return None
-        notices.tell_result(result, f"Created the {self.noun} “{result.value.name}”.")
+        notices.tell_result(result, f"Created the {self.noun} “{self.title_of(result.value)}”.")
         return result.value
 
     def update_model(self, form: RecordForm, model: Any) -> bool:
@@ -241,11 +241,12 @@ class EditableView(RepositoryView):
         )
         return Response(page, HTTPStatus.CONFLICT, mimetype="text/html")
 
-    def shown(self, name: str, sent: Mapping[str, list[str]] | None) -> str:
+    def shown(self, field: Any, sent: Sent | None) -> str:
         """A field's value as a person reads it, for the merge page."""
         if sent is None:
             return ""
-        return "\n".join(value for values in sent.values() for value in values)
+        told = "\n".join(value for values in sent.values() for value in values)
+        return yes_no(told) if isinstance(field, Flag) else told
 
     # -------------------------------------------------------------- delete
 

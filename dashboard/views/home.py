@@ -54,6 +54,8 @@ class HomeView(StoreView):
             problems=[notices.of_error(problem, notices.WARNING) for problem in self.store.problems()],
             settings=settings,
             backend_sentence=BACKENDS[settings.data_backend],
+            # Never the whole address: it may hold a password.
+            database_kind="PostgreSQL" if settings.database_url.startswith("postgresql") else "SQLite",
             phases=[(name, text, self.phase_state(place)) for place, (name, text) in enumerate(PHASES)],
             has_user=bool(self.store.users.list(Query(sort="createdAt", page_size=1)).rows),
         )

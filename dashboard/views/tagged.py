@@ -73,11 +73,11 @@ class TaggedView(EditableView, BulkView):
         user = self.store.users.get_current_user()
         return user.id if user else None
 
-    def shown(self, name: str, sent: Sent | None) -> str:
-        if sent is not None and name == "tags":
+    def shown(self, field: Any, sent: Sent | None) -> str:
+        if sent is not None and field.short_name == "tags":
             known = [tag["name"] for tag in self.tags_named(sent.get("tags", []))]
             return ", ".join(sorted([*known, *sent.get("tags-new", [])], key=str.casefold))
-        return super().shown(name, sent)
+        return super().shown(field, sent)
 
     # -------------------------------------------------------------- details
 

@@ -8,6 +8,8 @@ enhance('[data-theme-choice]', (radio) => {
   radio.checked = radio.value === (kept.get('tandem.theme') || 'system');
 });
 on('change', '[data-theme-choice]', (event, radio) => {
+  root.classList.add('at-once'); // no fading through grey
+  setTimeout(() => root.classList.remove('at-once'), 100);
   if (radio.value === 'system') {
     kept.drop('tandem.theme');
     delete root.dataset.theme;

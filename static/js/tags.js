@@ -36,8 +36,12 @@ class Picker {
     this.root.querySelector('[data-plain-new]')?.closest('label').remove();
     select.replaceWith(this.box);
 
-    this.input.addEventListener('input', () => { this.search.cancel(); this.search(); });
-    this.input.addEventListener('focus', () => { if (this.input.value || !this.chosen.length) this.search(); });
+    this.input.addEventListener('input', () => {
+      this.search.cancel();
+      if (this.input.value.trim()) this.search();
+      else { this.abort?.abort(); this.close(); } // an open list would cover what comes below
+    });
+    this.input.addEventListener('click', () => { if (this.list.hidden) this.search(); });
     this.input.addEventListener('keydown', (event) => this.key(event));
     this.input.addEventListener('blur', () => { this.abort?.abort(); this.search.cancel(); this.close(); });
     this.list.addEventListener('pointerdown', (event) => event.preventDefault()); // the field keeps the focus

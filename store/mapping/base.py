@@ -69,13 +69,16 @@ class Mapping:
     def with_fields(self, rows: Rows, fields: dict[str, Any], moment: str) -> Rows:
         """The rows with some fields set: columns of the main table and the noun's links. The given rows are left alone.
 
-        Raises InvalidRecordError for a field the noun does not have.
+        Raises InvalidRecordError for a field the noun does not have and for links that are none.
         """
         changed = {name: [dict(row) for row in table] for name, table in rows.items()}
         main = changed[self.main.name][0]
         for name, value in fields.items():
             if name in self.links:
-                self.links[name](changed, value, moment)
+                try:
+                    self.links[name](changed, value, moment)
+                except (TypeError, KeyError, AttributeError) as error:
+                    raise InvalidRecordError(self.document.label(main), {name: "it is not a list of links"}) from error
             elif name in self.main.c:
                 main[name] = _plain(self.main.c[name].type, value)
             else:

@@ -113,6 +113,9 @@ class Repository(Generic[D]):
             old = self._locked(connection, record_id)
             if expected is not None and self.version(current := self._document(old)) != expected:
                 raise ConflictError(f"Somebody else changed this {self.kind} in the meantime.", current=current)
+            if fields.get("id", record_id) != record_id:
+                label = self._mapping.document.label(old[self._main.name][0])
+                raise InvalidRecordError(label, {"id": "an id cannot be changed"})
             moment = now()
             new = self._mapping.with_fields(old, self._completed(fields), moment)
             if not rows.differ(self._mapping, old, new):

@@ -64,7 +64,7 @@ def _conditions(connection: Connection, noun: Listed, query: Query) -> list[sa.C
     if search := query.search.strip():
         conditions.append(sa.or_(*(_contains(connection, main.c[name], search) for name in noun.searched)))
     if query.user_id is not None:
-        conditions.append(main.c.userId == query.user_id)
+        conditions.append(main.c.get("userId", main.c.id) == query.user_id)  # a user belongs to itself
     if query.favorite is not None and "isFavorite" in main.c:
         conditions.append(main.c.isFavorite == query.favorite)
     if link := tag_link(mapping):
@@ -96,9 +96,11 @@ def _ordered(connection: Connection, noun: Listed, query: Query, statement: sa.S
     key: sa.ColumnElement[Any] = main.c[query.sort]
     if isinstance(key.type, Text):
         # Without regard to the case of ASCII, then by code point: the same order on both databases.
-        key = key.collate("NOCASE") if connection.dialect.name == "sqlite" else sa.func.lower(key).collate("C")
+        key = key.collate("NOCASE") if connection.dialect.name == "sqlite" else sa.func.lower(key.collate("C"))
+    # Nothing comes before something, as it does on SQLite anyway.
+    first, last = (key, key.desc()) if connection.dialect.name == "sqlite" else (key.nulls_first(), key.desc().nulls_last())
     tie = main.c.id if connection.dialect.name == "sqlite" else main.c.id.collate("C")
-    return statement.order_by(*((key.desc(), tie.desc()) if query.descending else (key, tie)))
+    return statement.order_by(*((last, tie.desc()) if query.descending else (first, tie)))
 
 
 def _add_tags(connection: Connection, listed: list[dict[str, Any]], table: Table, column: str) -> None:

@@ -53,8 +53,10 @@ class UsersRepository(Repository[User]):
             # The made-up block becomes a real row: with an id of its own and today's date.
             made_up = {**synthetic_settings(old["users"][0]), "id": str(uuid.uuid4()), "createdAt": moment}
             before = old["chat_settings"][0] if old["chat_settings"] else made_up
-            if unknown := fields.keys() - before.keys() - {"id", "userId"}:
+            if unknown := fields.keys() - before.keys():
                 raise InvalidRecordError("The chat settings", dict.fromkeys(unknown, "there is no such field"))
+            if fixed := [name for name in ("id", "userId") if fields.get(name, before[name]) != before[name]]:
+                raise InvalidRecordError("The chat settings", dict.fromkeys(fixed, "it cannot be changed"))
             new = {**old, "chat_settings": [{**before, "updatedAt": moment, **fields}]}
             self._mapping.check(new)
             rows.save(connection, self._mapping, old, new)

@@ -1,8 +1,8 @@
 """What nobody allowed is refused: on every address there is, and on those somebody adds and forgets to guard."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from flask import Flask
@@ -20,7 +20,7 @@ class Drawer(GuardedView, BaseView):
     """A view as Flask-Admin's are, with one method of each kind and one that is named nowhere."""
 
     can_create = False
-    roles = {**GuardedView.roles, "delete": "admin", "stamp": "viewer"}
+    roles: ClassVar[Mapping[str, str]] = {**GuardedView.roles, "delete": "admin", "stamp": "viewer"}
 
     @expose("/")
     def index(self) -> str:
@@ -215,7 +215,7 @@ def test_every_exposed_method_of_a_view_asks_for_its_role(app: Flask, method: st
 
 def test_a_bulk_delete_asks_for_what_a_delete_asks_for(app: Flask) -> None:
     class Many(GuardedView, ActionsMixin):
-        roles = {**GuardedView.roles, "delete": "admin"}
+        roles: ClassVar[Mapping[str, str]] = {**GuardedView.roles, "delete": "admin"}
 
         def __init__(self) -> None:
             self.init_actions()
@@ -243,7 +243,7 @@ def test_a_view_that_offers_no_delete_offers_none_in_bulk(app: Flask) -> None:
 
 def test_the_menu_shows_only_what_one_may_see(app: Flask) -> None:
     class ForAdmins(GuardedView, BaseView):
-        roles = {"view": "admin"}
+        roles: ClassVar[Mapping[str, str]] = {"view": "admin"}
 
         @expose("/")
         def index(self) -> str:

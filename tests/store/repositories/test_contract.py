@@ -188,7 +188,7 @@ def test_a_wrong_value_is_refused_by_record_and_field_and_nothing_is_written(
         store.characters.update(made.id, {"title": "new", field: value})
     if not isinstance(value, dict):  # free-form JSON is refused as a value
         assert isinstance(refused.value, InvalidRecordError)
-        assert field in " ".join(refused.value.problems) and "Alice" in refused.value.message + str(value)
+        assert field in " ".join(refused.value.problems) and made.id in refused.value.message
     assert refused.value.hint
     assert store.characters.find_by_id(made.id) == made
 

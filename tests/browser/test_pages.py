@@ -1,0 +1,87 @@
+"""Every page in Chromium: nothing the content security policy stops, nothing that shuts people out, nothing too wide."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.browser.making import png_card
+from tests.browser.serving import Running
+
+WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+PATHS = (
+    "/admin/",
+    *(f"/admin/{noun}/{page}" for noun in ("characters", "personas", "tags") for page in ("", "new/")),
+    *(f"/admin/{noun}/{page}/?id={{{noun}}}" for noun in ("characters", "personas", "tags") for page in ("details", "edit", "delete")),
+    "/admin/characters/?tag={tags}&favorite=1&sort=updatedAt&desc=1&page_size=20",
+    "/admin/characters/?search=nobody",
+    "/admin/users/",
+    "/admin/users/new/",
+    "/admin/users/details/?id={users}",
+    "/admin/cards/",
+    "/admin/nowhere",
+)  # fmt: skip
+
+
+def ids(running: Running) -> dict[str, str]:
+    """A record of each noun."""
+    with closing(sqlite3.connect(running.folder / "instance" / "tandem.sqlite")) as connection:
+        return {
+            table: connection.execute(f"SELECT id FROM {table} ORDER BY id").fetchone()[0]
+            for table in ("characters", "personas", "tags", "users")
+        }
+
+
+def serious(page: Page) -> list[str]:
+    """What axe-core calls serious or critical, with where it is."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{page.url}: {one['id']} ({one['impact']}): {one['nodes'][0]['target']} {json.dumps(one['nodes'][0]['any'])[:300]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def too_wide(page: Page) -> list[str]:
+    width = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return [f"{page.url} is {width} px too wide"] if width > 0 else []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+def test_no_page_shuts_anybody_out(
+    furnished: Running, enter: Callable[..., Page], scheme: str, viewport: dict[str, int]
+) -> None:
+    page = enter(furnished, color_scheme=scheme, viewport=viewport)
+    known, told = ids(furnished), []
+    for path in PATHS:
+        page.goto(furnished.address + path.format(**known))
+        page.wait_for_load_state("networkidle")
+        assert page.locator("h1").count() == 1, path
+        told += serious(page) + too_wide(page)
+    page.goto(f"{furnished.address}/admin/cards/")
+    cards = [
+        {"name": "lamp.png", "mimeType": "image/png", "buffer": png_card(name="Lamp")},
+        {"name": "broken.json", "mimeType": "application/json", "buffer": b"{"},
+    ]
+    page.get_by_label("Files").set_input_files(cards)  # type: ignore[arg-type]
+    page.get_by_role("button", name="Show what they hold").click()
+    page.wait_for_url("**/preview?**")
+    told += serious(page) + too_wide(page)
+    assert not told, "\n".join(told)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_door_shuts_nobody_out(running: Running, new_page: Callable[..., Page], scheme: str) -> None:
+    page = new_page(color_scheme=scheme, viewport=PHONE)
+    page.goto(f"{running.address}/setup")
+    told = serious(page) + too_wide(page)
+    made = running.command("accounts", "create", "ada", "--role", "admin", "--password-stdin", stdin="a long phrase\n")
+    assert made.returncode == 0, made.stderr
+    page.goto(f"{running.address}/login")
+    told += serious(page) + too_wide(page)
+    assert not told, "\n".join(told)

@@ -1,0 +1,92 @@
+"""A process that dies at step N: every call of the JSON side and every step of SQL counts as one."""
+
+import os
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Engine, event
+
+from store.files.system import Handle, System
+
+KILLED = 137  # what a shell says of a process that got SIGKILL
+CALLS = tuple(name for name in vars(System) if not name.startswith("_"))
+# A kill at a step that only looks leaves what a kill at the next step leaves.
+LOOKS = frozenset({"read", "signature", "list", "is_folder", "SELECT", "PRAGMA", "BEGIN"})
+
+
+class Steps:
+    """Counts steps and ends the process at once before step ``stop``: no clean-up, no rollback, as ``kill -9`` does."""
+
+    def __init__(self, stop: int | None = None, *, looks: bool = True) -> None:
+        self.names: list[str] = []
+        self.counting = True
+        self._stop, self._looks = stop, looks
+
+    def take(self, name: str) -> None:
+        if not self.counting or (not self._looks and name in LOOKS):
+            return
+        if len(self.names) == self._stop:
+            os._exit(KILLED)
+        self.names.append(name)
+
+    def listen(self, engine: Engine) -> None:
+        """Count SQL too: each statement, and the moments before and after a commit."""
+        committing: set[int] = set()
+
+        def before(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+            self.take(statement.split()[0].upper())
+
+        def commit(connection: sa.Connection) -> None:
+            self.take("commit")
+            committing.add(id(connection.connection.driver_connection))
+
+        def returned(driver_connection: Any, record: Any) -> None:
+            if id(driver_connection) in committing:
+                committing.remove(id(driver_connection))
+                self.take("committed")
+
+        event.listen(engine, "before_cursor_execute", before)
+        event.listen(engine, "commit", commit)
+        event.listen(engine, "checkin", returned)
+
+
+class SteppedSystem(System):
+    """The real operating system, whose every call is a step. A write takes half of the bytes, so that a kill can tear it."""
+
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+
+    def write(self, handle: Handle, data: bytes) -> int:
+        self.steps.take("write")
+        return super().write(handle, data[: (len(data) + 1) // 2])
+
+
+def _stepped(name: str) -> Any:
+    def call(self: SteppedSystem, *arguments: Path | Handle) -> Any:
+        self.steps.take(name)
+        return getattr(System, name)(self, *arguments)
+
+    return call
+
+
+for _name in CALLS:
+    if _name != "write":
+        setattr(SteppedSystem, _name, _stepped(_name))
+
+
+def run_apart(work: Callable[[], None]) -> int:
+    """Do the work in a forked child; its exit code. What it raises is printed, and the code is 1."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = 1
+    try:
+        work()
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)

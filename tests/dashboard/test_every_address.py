@@ -1,0 +1,124 @@
+"""Every address, asked by a stranger, a viewer, an editor and an admin, with and without a CSRF token."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from store.demo import load_demo
+from tests.dashboard.entering import Visitor, a_tandem, make_account, token_in
+
+ROLES = ("stranger", "viewer", "editor", "admin")
+EVERYBODY = {"entrance.login", "entrance.setup", "health.healthz", "health.readyz", "static"}
+# Endpoint -> who may GET it at least, who may POST it at least. A new endpoint has to be written down here.
+READ = {
+    **dict.fromkeys(
+        ["home", "admin.index", "admin.counts", "admin.jump", "entrance.logout", "users.index_view"], "viewer"
+    ),
+    **{f"{noun}.{page}": "viewer" for noun in ("characters", "personas", "tags") for page in ("index_view", "suggest")},
+    **{f"{noun}.details_view": "viewer" for noun in ("characters", "personas", "tags", "users")},
+    **{f"{noun}.create_view": "editor" for noun in ("characters", "personas", "tags", "users")},
+    **{f"{noun}.{page}_view": "editor" for noun in ("characters", "personas", "tags") for page in ("edit", "delete")},
+    **dict.fromkeys(["cards.index", "cards.preview"], "editor"),
+}
+WRITE = {
+    "entrance.logout": "viewer",
+    "admin.fill": "editor",
+    "users.create_view": "editor",
+    **{
+        f"{noun}.{page}_view": "editor"
+        for noun in ("characters", "personas", "tags")
+        for page in ("create", "edit", "delete", "action")
+    },
+    **dict.fromkeys(["characters.favorite", "personas.link", "personas.unlink", "cards.upload", "cards.run"], "editor"),
+}
+
+
+@pytest.fixture(scope="module")
+def tandem(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """One library for all these tests; what they send changes nothing that matters to the next."""
+    root: Path = tmp_path_factory.mktemp("addresses")
+    with a_tandem(root) as app:
+        store = app.extensions["tandem_store"]
+        load_demo(store.users, store.tags, store.personas, store.characters)
+        for role in ROLES[1:]:
+            make_account(app, role, role)
+        yield app
+
+
+@pytest.fixture(scope="module")
+def visitors(tandem: Flask) -> dict[str, Visitor]:
+    found = {role: Visitor(tandem) for role in ROLES}
+    for role in ROLES[1:]:
+        assert found[role].sign_in(role).status_code == 302
+    return found
+
+
+def addresses(tandem: Flask, method: str) -> dict[str, str]:
+    """Endpoint -> path, of every endpoint that answers the method."""
+    return {
+        rule.endpoint: rule.rule
+        for rule in tandem.url_map.iter_rules()
+        if method in (rule.methods or ()) and rule.endpoint not in EVERYBODY
+    }
+
+
+def test_every_address_is_written_down_with_who_may_use_it(tandem: Flask) -> None:
+    assert addresses(tandem, "GET").keys() == READ.keys()
+    assert addresses(tandem, "POST").keys() == WRITE.keys()
+    assert {rule.endpoint for rule in tandem.url_map.iter_rules()} >= EVERYBODY
+
+
+def may(role: str, least: str) -> bool:
+    return ROLES.index(role) >= ROLES.index(least)
+
+
+def is_refused(answer: TestResponse, role: str) -> bool:
+    if role == "stranger":
+        sent_to_sign_in = answer.status_code == 302 and "/login" in answer.headers["Location"]
+        return sent_to_sign_in or answer.status_code == 401
+    return answer.status_code == 403
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("endpoint", sorted(READ))
+def test_an_address_is_read_by_those_who_may(
+    tandem: Flask, visitors: dict[str, Visitor], endpoint: str, role: str
+) -> None:
+    answer = visitors[role].get(addresses(tandem, "GET")[endpoint])
+    assert answer.status_code < 500
+    if may(role, READ[endpoint]):
+        assert answer.status_code in (200, 302, 404), answer.text[:300]  # 404: without an id there is no record
+        assert not is_refused(answer, role)
+    else:
+        assert is_refused(answer, role)
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("endpoint", sorted(WRITE))
+def test_nothing_is_written_without_a_token(
+    tandem: Flask, visitors: dict[str, Visitor], endpoint: str, role: str
+) -> None:
+    answer = visitors[role].post(addresses(tandem, "POST")[endpoint], {"id": "x"})
+    assert answer.status_code == 400 if may(role, WRITE[endpoint]) else answer.status_code in (400, 401, 403)
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("endpoint", sorted(set(WRITE) - {"entrance.logout"}))
+def test_an_address_is_written_by_those_who_may(
+    tandem: Flask, visitors: dict[str, Visitor], endpoint: str, role: str
+) -> None:
+    visitor = visitors[role]
+    token = token_in(visitor.get("/login" if role == "stranger" else "/logout"))
+    answer = visitor.post(addresses(tandem, "POST")[endpoint], {"csrf_token": token, "id": "no such record"})
+    assert answer.status_code < 500
+    assert is_refused(answer, role) is not may(role, WRITE[endpoint])
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
+def test_no_address_knows_another_method(tandem: Flask, visitors: dict[str, Visitor], method: str) -> None:
+    for path in {*addresses(tandem, "GET").values(), *addresses(tandem, "POST").values()}:
+        answer = visitors["admin"].client.open(path, method=method, base_url="http://localhost")
+        assert answer.status_code in (400, 405), f"{method} {path}: {answer.status_code}"
