@@ -35,7 +35,7 @@ class SetupForm(FlaskForm):  # type: ignore[misc]
 def login() -> Response:
     """Sign in, and go on to the page one wanted."""
     wanted = local_path(request.values.get("next"), HOME)
-    if request.method == "GET":
+    if request.method != "POST":
         if current_account() is not None:
             return redirect(wanted)
         if not people().accounts.any():
@@ -62,7 +62,7 @@ def login() -> Response:
 @requires("viewer")
 def logout() -> Response:
     """Ask (nothing changes by a link alone), then sign out."""
-    if request.method == "GET":
+    if request.method != "POST":
         return make_response(render_template("auth/logout.html"))
     session.clear()
     flash("You are signed out.", "info")
@@ -78,7 +78,7 @@ def setup() -> Response:
     if accounts.any():
         abort(404)
     form = SetupForm()
-    if request.method == "GET":
+    if request.method != "POST":
         return make_response(render_template("auth/setup.html", form=form))
     if form.password.data != form.again.data:
         form.again.errors = ["The two passwords are not the same"]

@@ -2,6 +2,7 @@
 sentences."""
 
 import contextlib
+import functools
 import logging
 import re
 import sqlite3
@@ -173,7 +174,13 @@ def _make_engine(url: str, *, durable: bool) -> Engine:
     return engine
 
 
+_text = functools.partial(str, encoding="utf-8", errors="surrogateescape")
+
+
 def _on_sqlite_connect(connection: Any, _record: object) -> None:
+    # SQLite keeps any bytes as text. What is no UTF-8 comes out as lone surrogates, which the document then refuses by
+    # name; as an error of the driver it would hide every neighbour.
+    connection.text_factory = _text
     connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON"):
         connection.execute(f"PRAGMA {pragma}").close()

@@ -108,7 +108,8 @@ class Document(Part):
         """How a sentence names a record that may not be valid."""
         name = record.get("name") or record.get("email")
         told = f" “{name}”" if isinstance(name, str) else ""
-        return f"The {cls.kind}{told} ({record.get('id', 'without an id')})"
+        label = f"The {cls.kind}{told} ({record.get('id', 'without an id')})"
+        return label.encode("utf-8", "replace").decode()  # a lone surrogate could be neither shown nor logged
 
     def value(self, column: str) -> Any:
         """The value of a SQL column: where Quilltap's validator would refuse it, it lies in ``extras.raw``."""

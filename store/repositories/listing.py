@@ -30,7 +30,9 @@ def page(connection: Connection, noun: Listed, query: Query) -> Page:
     columns = [mapping.main.c[name] for name in noun.short]
     statement = _ordered(connection, noun, query, sa.select(*columns).where(*_conditions(connection, noun, query)))
     statement = statement.limit(size + 1).offset(max(query.page, 0) * size)
-    found = [dict(row) for row in connection.execute(statement).mappings()]
+    found = [
+        {name: _shown(value) for name, value in row.items()} for row in connection.execute(statement).mappings()
+    ]
     listed = found[:size]
     if link := tag_link(mapping):
         _add_tags(connection, listed, *link)
@@ -101,6 +103,11 @@ def _ordered(connection: Connection, noun: Listed, query: Query, statement: sa.S
     first, last = (key, key.desc()) if connection.dialect.name == "sqlite" else (key.nulls_first(), key.desc().nulls_last())
     tie = main.c.id if connection.dialect.name == "sqlite" else main.c.id.collate("C")
     return statement.order_by(*((last, tie.desc()) if query.descending else (first, tie)))
+
+
+def _shown(value: Any) -> Any:
+    """Text that can be shown: what in SQLite is no UTF-8 becomes a question mark."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) and not value.isascii() else value
 
 
 def _add_tags(connection: Connection, listed: list[dict[str, Any]], table: Table, column: str) -> None:

@@ -56,6 +56,7 @@ def test_a_card_is_imported_edited_and_tagged_and_both_sides_hold_the_same(
     picker.fill("Druid")
     page.get_by_role("option", name=re.compile("Create.*Druid")).click()
     page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("link", name="Seraphina of the Glade", exact=True).first.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Seraphina of the Glade")
     expect(page.get_by_text("Both sides equal")).to_be_visible()
 

@@ -1,4 +1,4 @@
-"""What a browser without scripts makes of a page: its forms with the values they would send, its messages, its links."""
+"""What a browser without scripts makes of a page: its forms with the values they would send, its messages, its rows."""
 
 import re
 from html.parser import HTMLParser

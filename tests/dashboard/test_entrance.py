@@ -84,6 +84,11 @@ def test_what_is_wrong_stands_beside_its_field_and_nothing_is_made(
     assert not people(app).accounts.any()
 
 
+def test_looking_at_the_set_up_changes_nothing(visitor: Visitor) -> None:
+    assert visitor.client.head("/setup").status_code == 200
+    assert visitor.client.head("/login").location == "/setup"
+
+
 def test_two_set_ups_at_once_make_one_account(app: Flask) -> None:
     token = setup_token(app)
     visitors = [Visitor(app) for _ in range(4)]
@@ -286,8 +291,8 @@ def test_signing_out_ends_the_session_on_the_server(app: Flask, visitor: Visitor
     visitor.sign_in()
     kept = visitor.cookie("tandem_session")
     assert kept
-    for _ in range(2):  # a link alone signs nobody out
-        assert visitor.get("/logout").status_code == 200
+    for method in ("GET", "HEAD", "GET"):  # a link alone signs nobody out
+        assert visitor.client.open("/logout", method=method).status_code == 200
     assert visitor.sign_out().location == "/login"
     assert visitor.cookie("tandem_session") is None
     visitor.client.set_cookie("tandem_session", kept, domain="localhost")

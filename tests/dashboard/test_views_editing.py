@@ -99,7 +99,8 @@ def test_an_edit_writes_only_what_changed(editor: Visitor, store: Store) -> None
 
 
 def test_saving_without_a_change_changes_nothing(editor: Visitor, store: Store) -> None:
-    alice = make_character(store, "Alice", description="\n\n one\r\ntwo \u2028", sillyTavernData={"b": [1, {"a": None}]})
+    data = {"b": [1, {"a": None}]}
+    alice = make_character(store, "Alice", description="\n\n one\r\ntwo \u2028", sillyTavernData=data)
     response = submit(editor, edit(alice.id))
     assert messages(editor, response) == ["Nothing was changed in “Alice”."]
     assert store.characters.find_by_id(alice.id) == alice
@@ -196,7 +197,8 @@ def test_only_an_address_that_quilltap_takes_becomes_a_user(editor: Visitor, sto
 
 
 def test_a_user_shows_no_secret(viewer: Visitor, store: Store) -> None:
-    user = make_user(store, passwordHash="$2b$12$verysecret", totpSecret="c0ffee", totpSecretIv="11", totpSecretAuthTag="22")
+    totp = {"totpSecret": "c0ffee", "totpSecretIv": "11", "totpSecretAuthTag": "22"}
+    user = make_user(store, passwordHash="$2b$12$verysecret", **totp)
     text = viewer.get(f"/admin/users/details/?id={user.id}").text
     assert "verysecret" not in text
     assert "c0ffee" not in text

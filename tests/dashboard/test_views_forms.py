@@ -94,9 +94,11 @@ def test_new_data_has_to_be_an_object(text: str) -> None:
     assert "JSON object" in form.errors["sillyTavernData"][0]
 
 
-@pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": 1e999999999}', '{"a": ' + "[" * 300 + "]" * 300 + "}", '{"a": "\\u0000"}'])
-def test_json_that_no_side_can_keep_is_refused(text: str) -> None:
-    assert "sillyTavernData" in (lambda form: form.validate() or form.errors)(after({}, sillyTavernData=text))
+@pytest.mark.parametrize("value", ["NaN", "1e999999999", "[" * 300 + "]" * 300, '"\\u0000"'])
+def test_json_that_no_side_can_keep_is_refused(value: str) -> None:
+    form = after({}, sillyTavernData=f'{{"a": {value}}}')
+    assert not form.validate()
+    assert set(form.errors) == {"sillyTavernData"}
 
 
 def test_numbers_in_json_keep_every_digit() -> None:
@@ -114,7 +116,8 @@ def test_emptied_json_becomes_none() -> None:
 
 
 def test_tags_are_ids_and_names_of_new_ones() -> None:
-    data = MultiDict([("tags", "a"), ("tags", ""), ("tags", "new:Sea  elf"), ("tags", "a"), ("tags-new", "Elf, Hero,, Elf ")])
+    sent = [("tags", "a"), ("tags", ""), ("tags", "new:Sea  elf"), ("tags", "a"), ("tags-new", "Elf, Hero,, Elf ")]
+    data = MultiDict(sent)
     assert tags_sent(data, "tags") == (["a"], ["Sea elf", "Elf", "Hero"])
 
 
@@ -151,7 +154,8 @@ def snap(**values: str) -> dict[str, dict[str, list[str]]]:
 
 
 def chosen(**choices: str) -> dict[str, str | None]:
-    base, theirs, mine = snap(a="1", b="1", c="1", d="1"), snap(a="2", b="1", c="2", d="2"), snap(a="1", b="2", c="3", d="2")
+    base, theirs = snap(a="1", b="1", c="1", d="1"), snap(a="2", b="1", c="2", d="2")
+    mine = snap(a="1", b="2", c="3", d="2")
     return {one.name: one.chosen for one in differences(base, theirs, mine, choices)}
 
 

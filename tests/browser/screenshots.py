@@ -1,0 +1,70 @@
+"""Takes the pictures of the documentation: ``make screenshots``. Four pages, light and dark, wide and on a phone."""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.making import png_card
+from tests.browser.serving import PASSWORD, ROOT, Running
+
+TARGET = ROOT / "docs" / "screenshots"
+SIZES = {"wide": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
+
+
+def sign_in(browser: Browser, tandem: Running, scheme: str, size: str) -> Page:
+    page = browser.new_context(viewport=SIZES[size], color_scheme=scheme, locale="en-GB").new_page()  # type: ignore[arg-type]
+    page.goto(f"{tandem.address}/login")
+    page.get_by_label("Name").fill("mira")
+    page.get_by_label("Password").first.fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/admin/")
+    return page
+
+
+def shoot(page: Page, name: str) -> None:
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(300)
+    page.screenshot(path=TARGET / f"{name}.png")
+
+
+def take(browser: Browser, tandem: Running, scheme: str, size: str) -> None:
+    page = sign_in(browser, tandem, scheme, size)
+    shoot(page, f"home-{size}-{scheme}")
+    page.goto(f"{tandem.address}/admin/characters/")
+    shoot(page, f"characters-{size}-{scheme}")
+    page.get_by_role("link", name="Edit Lyra Fenwick").click()
+    shoot(page, f"character-form-{size}-{scheme}")
+    page.goto(f"{tandem.address}/admin/cards/")
+    files = [
+        {"name": "seraphina.png", "mimeType": "image/png", "buffer": png_card()},
+        {"name": "half.png", "mimeType": "image/png", "buffer": png_card()[:400]},
+    ]
+    page.get_by_label("Files").set_input_files(files)  # type: ignore[arg-type]
+    page.get_by_role("button", name="Show what they hold").click()
+    page.wait_for_url("**/preview?**")
+    shoot(page, f"import-preview-{size}-{scheme}")
+    page.context.close()
+
+
+def main() -> None:
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        sys.exit("Pictures need Chromium: install it (apt install chromium) and try again.")
+    TARGET.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        tandem = Running(Path(folder))
+        tandem.command("demo", "load")
+        tandem.command("accounts", "create", "mira", "--role", "admin", "--password-stdin", stdin=f"{PASSWORD}\n")
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        for scheme in ("light", "dark"):
+            for size in SIZES:
+                take(browser, tandem, scheme, size)
+        browser.close()
+        tandem.stop()
+
+
+if __name__ == "__main__":
+    main()
