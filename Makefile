@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_REQUIRE_VIRTUALENV := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick lint bench
+.PHONY: help run test quick lint bench screenshots
 
 help: ## show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 14
@@ -32,8 +32,11 @@ lint: $(TOOLS) ## ruff over everything, mypy --strict over store/
 	@$(BIN)/python -m ruff check
 	@$(BIN)/python -m mypy
 
-bench: $(TOOLS) ## measure export, validation and dual write against the least work possible
+bench: $(TOOLS) ## measure dual writes and lists against the least work possible
 	@$(BIN)/python -m tests.bench
+
+screenshots: $(TOOLS) ## take the pictures in docs/ anew; needs Chromium
+	@$(BIN)/python -m tests.browser.screenshots
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

@@ -61,7 +61,8 @@ class Line(StringField):
             self.data = " ".join(plain_lines(valuelist[0]).split("\n")).strip()
 
     def sent(self) -> Sent:
-        return {self.name: [plain_lines(self.data or "").strip()]}
+        # A one-line field of a browser drops line ends.
+        return {self.name: [plain_lines(self.data or "").replace("\n", "").strip()]}
 
     def value(self) -> str | None:
         return (self.data or None) if self.nullable else (self.data or "")

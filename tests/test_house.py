@@ -3,12 +3,17 @@
 import os
 import re
 import subprocess
+from collections.abc import Iterator
 from importlib.metadata import requires
 from pathlib import Path
 
+import click
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from app import create_app
+from dashboard.commands.base import Group
 
 ROOT = Path(__file__).resolve().parents[1]
 LISTS = ("requirements.txt", "tests/requirements.txt")
@@ -56,4 +61,46 @@ def test_make_explains_every_target() -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     shown = subprocess.run(["make"], cwd=ROOT, env=environ, capture_output=True, text=True, check=True).stdout
     assert re.findall(r"^make ([a-z-]+) +\S+ \S+", shown, re.MULTILINE) == targets
-    assert {"run", "test", "quick", "lint", "bench", "help"} == set(targets)
+    assert {"run", "test", "quick", "lint", "bench", "screenshots", "help"} == set(targets)
+
+
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def test_the_readme_names_every_setting() -> None:
+    code = (ROOT / "store" / "settings.py").read_text("utf-8")
+    read = set(re.findall(r"(?:given\.get|choice|flag|folder)\(\"([A-Z_]+)\"", code))
+    assert len(read) == 12
+    assert {name for name in read if f"`{name}`" not in README} == set()
+
+
+def test_the_readme_names_every_command_with_its_options(tmp_path: Path) -> None:
+    app = create_app({"DATA_BACKEND": "sql"}, tmp_path)
+    try:
+        groups = [group for group in app.cli.commands.values() if isinstance(group, Group)]
+        assert groups
+        missing = [words for group in groups for words in spoken(group, group.name or "") if words not in README]
+    finally:
+        app.extensions["tandem_store"].close()
+    assert missing == []
+
+
+def spoken(group: Group, path: str) -> Iterator[str]:
+    """What the README has to say of a group: each command by its words, each option by its name."""
+    for name, command in group.commands.items():
+        if isinstance(command, Group):
+            yield f"{path} {name} " + r"\|".join(command.commands)
+            continue
+        yield f"{path} {name}"
+        yield from (option.opts[0] for option in command.params if isinstance(option, click.Option))
+
+
+def test_the_readme_names_every_target_of_make() -> None:
+    targets = re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert [target for target in targets if target != "help" and f"`make {target}`" not in README] == []
+
+
+def test_the_pictures_of_the_documents_are_there() -> None:
+    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for picture in re.findall(r"!\[[^]]+\]\(([^)]+)\)", document.read_text("utf-8")):
+            assert (document.parent / picture).is_file(), f"{document.name} shows {picture}"

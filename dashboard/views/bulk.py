@@ -108,7 +108,7 @@ class BulkView(RepositoryView):
         """The page that asks, and names the number."""
         told = request.form.get("expected", "")
         if everything and request.values.get("confirmed") == "1" and told.isdecimal() and int(told) != len(ids):
-            problem = problem or f"It were {int(told):,} when you were asked; in the meantime it is {len(ids):,}."
+            problem = problem or f"There were {int(told):,} when you were asked; by now there are {len(ids):,}."
         page = self.render(
             "admin/model/bulk.html",
             action=action,

@@ -29,6 +29,7 @@ class CharactersView(TaggedView):
     cells_template, fields_template = "characters/cells.html", "characters/fields.html"
     body_template = "characters/body.html"
     roles = {**TaggedView.roles, "favorite": "editor"}
+    goes_along = "Its chats with all their messages go with it, and so do its links to personas and tags."
     bulk_actions = (ADD_TAG, REMOVE_TAG, FAVORITE, UNFAVORITE, DELETE)
 
     def __init__(self, store: Any) -> None:
@@ -44,9 +45,9 @@ class CharactersView(TaggedView):
     def form_context(self, form: RecordForm, document: Any) -> dict[str, Any]:
         context = super().form_context(form, document)
         user_id = getattr(document, "userId", None) or form.data.get("userId") or self.current_user_id()
-        page = self.store.personas.list(Query(user_id=user_id, sort="name", page_size=FEW))
+        found = self.store.personas.list(Query(user_id=user_id, sort="name", page_size=200)).rows
         links = {link["personaId"]: link["isDefault"] for link in form["personaLinks"].data}
-        known = {row["id"]: row["name"] for row in page.rows}
+        known = {row["id"]: row["name"] for row in found[:FEW]}
         rows = [
             {
                 "id": one,
@@ -59,7 +60,7 @@ class CharactersView(TaggedView):
         return {
             **context,
             "personas": rows,
-            "more_personas": page.more,
+            "more_personas": [(row["id"], row["name"]) for row in found[FEW:] if row["id"] not in links],
             "personas_url": url_for("personas.suggest", user=user_id),
         }
 
@@ -82,9 +83,6 @@ class CharactersView(TaggedView):
             for link in document.personaLinks
         ]
         return {**super().details_context(document), "personas": personas}
-
-    def loses(self, document: Any) -> str:
-        return "Its chats with all their messages go with it, and so do its links to personas and tags."
 
     # -------------------------------------------------------------- favourite
 

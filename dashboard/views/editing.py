@@ -31,6 +31,7 @@ class EditableView(RepositoryView):
     can_create = can_edit = can_delete = True
     create_template, edit_template = "admin/model/create.html", "admin/model/edit.html"
     owned = True  # a new record belongs to a user
+    goes_along = ""  # what goes with any record of this noun, in a sentence
 
     # -------------------------------------------------------------- form <-> record
 
@@ -80,12 +81,12 @@ class EditableView(RepositoryView):
 
     def create_model(self, form: RecordForm) -> Any:
         """The new record; None when the store refused, and then the form says why."""
-        user_id = self.owner_of(form) if self.owned else ""
         names = [name for name in form._fields if name != "userId"]
-        fields = self.fields_from(form, names, user_id)
-        if self.owned:
-            fields["userId"] = user_id
         try:
+            user_id = self.owner_of(form) if self.owned else ""
+            fields = self.fields_from(form, names, user_id)
+            if self.owned:
+                fields["userId"] = user_id
             result = self.repository.create(fields)
         except StoreError as error:
             self.explain(form, error)
@@ -102,11 +103,12 @@ class EditableView(RepositoryView):
         if not names:
             notices.tell(f"Nothing was changed in “{self.title_of(model)}”.", notices.INFO)
             return True
+        version = request.form.get("version", "")
         try:
+            if version != self.repository.version(model):  # before a tag is made for a form that is not saved
+                raise ConflictError(f"Somebody else changed this {self.noun} in the meantime.", current=model)
             fields = self.fields_from(form, names, getattr(model, "userId", ""))
-            result = self.repository.update(
-                self.get_pk_value(model), fields, expected=request.form.get("version", "")
-            )
+            result = self.repository.update(self.get_pk_value(model), fields, expected=version)
         except ConflictError as error:
             page = self.merge_page(form, error.current if error.current is not None else model, error)
             raise Conflict(response=page) from error
@@ -252,9 +254,9 @@ class EditableView(RepositoryView):
 
     @expose("/delete/", methods=("GET", "POST"))
     def delete_view(self) -> Answer:
-        """GET asks, POST deletes."""
+        """Asks; deletes what a dialog or this page itself has asked about."""
         document = self.wanted()
-        if request.method == "POST":
+        if request.method == "POST" and request.form.get("confirmed") == "1":
             self.delete_model(document)
             return self.go(self.back())
         return self.render(
@@ -267,4 +269,4 @@ class EditableView(RepositoryView):
 
     def loses(self, document: Any) -> str:
         """What goes with the record, in a sentence."""
-        return ""
+        return self.goes_along

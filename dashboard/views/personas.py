@@ -30,6 +30,7 @@ class PersonasView(TaggedView):
     cells_template, fields_template = "personas/cells.html", "personas/fields.html"
     body_template = "personas/body.html"
     bulk_actions = (ADD_TAG, REMOVE_TAG, DELETE)
+    goes_along = "Chats that were led with it stay, without a persona."
     roles = {**TaggedView.roles, "link": "editor", "unlink": "editor"}
 
     def __init__(self, store: Any) -> None:
@@ -62,7 +63,7 @@ class PersonasView(TaggedView):
     def loses(self, document: Any) -> str:
         count = len(document.characterLinks)
         linked = f"{counted(count, 'character')} {'loses' if count == 1 else 'lose'} the link to it. " if count else ""
-        return f"{linked}Chats that were led with it stay, without a persona."
+        return f"{linked}{self.goes_along}"
 
     # -------------------------------------------------------------- links to characters
 

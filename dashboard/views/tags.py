@@ -29,6 +29,7 @@ class TagsView(EditableView, BulkView):
     form = TagForm
     cells_template, fields_template, body_template = "tags/cells.html", "tags/fields.html", "tags/body.html"
     bulk_actions = (DELETE,)
+    goes_along = "Chats and profiles that carry it lose it too. No other record is deleted."
     roles = {**EditableView.roles, "suggest": "viewer"}
 
     def __init__(self, store: Any) -> None:
@@ -60,7 +61,7 @@ class TagsView(EditableView, BulkView):
         used = [place["text"] for place in self.usage([document.id])[document.id]]
         verb = "loses" if len(used) == 1 and used[0].startswith("1 ") else "lose"
         told = f"{listed(used)} {verb} it. " if used else ""
-        return f"{told}Chats and profiles that carry it lose it too. No other record is deleted."
+        return f"{told}{self.goes_along}"
 
     def question(self, action: BulkAction, count: int) -> str:
         return f"{super().question(action, count)} Every record that carries one of them loses it."

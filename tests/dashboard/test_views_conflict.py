@@ -87,11 +87,11 @@ def test_tags_personas_and_flags_are_told_by_name(editor: Visitor, store: Store)
     store.characters.add_persona(alice.id, persona.id, True)
     answer = editor.post(page_of(alice), filled(mine, tags=[], tags__new="Sea elf", title="Queen"))
     text = words(answer.text)
-    assert "Elf , Hero" in text or "Elf, Hero" in text
+    assert "Elf , Hero" in text
     assert "Sea elf" in text
     assert "Traveller (default)" in text
     assert choices(answer) == {"tags": None, "isFavorite": "theirs", "personaLinks": "theirs", "title": "mine"}
-    assert store.tags.find_by_name(alice.userId, "Sea elf") is None or now(store, alice).tags == (elf.id, hero.id)
+    assert store.tags.find_by_name(alice.userId, "Sea elf") is None, "no tag is made for what is not saved"
     assert resend(editor, answer, page_of(alice), "theirs", choice__tags="mine").status_code == 303
     merged = now(store, alice)
     sea_elf = store.tags.find_by_name(alice.userId, "Sea elf")

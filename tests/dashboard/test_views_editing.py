@@ -159,7 +159,10 @@ def test_a_delete_asks_first_and_says_what_goes_along(editor: Visitor, store: St
     assert "Delete the tag “Elf”?" in asked.text
     assert "2 characters lose it." in asked.text
     assert store.tags.find_by_id(tag.id) == tag, "looking at the question deletes nothing"
-    assert messages(editor, resend(editor, asked, page, "url")) == ["Deleted the tag “Elf”."]
+    unasked = resend(editor, editor.get("/admin/tags/"), page, "url")
+    assert "Delete the tag “Elf”?" in unasked.text, "a button that no script has asked about asks on a page"
+    assert store.tags.find_by_id(tag.id) == tag
+    assert messages(editor, resend(editor, asked, page, "confirmed")) == ["Deleted the tag “Elf”."]
     assert store.tags.find_all() == []
     now = store.characters.find_by_id(alice.id)
     assert now is not None

@@ -1,0 +1,144 @@
+"""The same SQL state gives the same bytes, whichever database holds it and in whatever order its rows were written."""
+
+import json
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from store import Store
+from tests.factories import assert_everything_is_equal, assert_quilltap_reads, files_below, open_test_store
+
+ADA, BOB = "aaaaaaaa-0000-4000-8000-000000000001", "user-123"
+ELF, FOX, ODD = "cccccccc-0000-4000-8000-000000000001", "cccccccc-0000-4000-8000-000000000002", "tag/ü"
+ALICE, EVE = "dddddddd-0000-4000-8000-000000000001", "Eve.json"
+QUEEN, KING = "eeeeeeee-0000-4000-8000-00000000000b", "eeeeeeee-0000-4000-8000-00000000000a"
+EARLY, LATE = "2024-12-31 23:59:59.999", "2025-02-03 04:05:06.100"
+
+# As a person would type it: JSON in any order and spelling, dates with a space, what has a default left out.
+DATA = r"""{"b": 1.0, "a": [1, 0.1234567890123456789012, 18446744073709551616], "": null, "é": "\u2028",
+    "zz": 1, "zz": 2, "aaa": {"y": 1.50, "x": 1e3}}"""
+ROWS: list[tuple[str, dict[str, object]]] = [
+    ("users", {"id": BOB, "email": "bob@localhost", "createdAt": LATE, "updatedAt": LATE, "totpSecret": "aa"}),
+    ("users", {"id": ADA, "email": "ada@example.org", "createdAt": EARLY, "updatedAt": LATE, "name": "Ada 😀"}),
+    ("chat_settings", {"id": "settings 1", "userId": BOB, "createdAt": EARLY, "updatedAt": LATE}),
+    ("tags", {"id": FOX, "userId": ADA, "name": "Fox", "nameLower": "fox", "createdAt": LATE, "updatedAt": LATE}),
+    ("tags", {"id": ELF, "userId": ADA, "name": "Elf", "nameLower": "elf", "createdAt": LATE, "updatedAt": LATE}),
+    ("tags", {"id": ODD, "userId": ADA, "name": "Ü", "nameLower": "ü", "createdAt": EARLY, "updatedAt": LATE}),
+    ("personas", {"id": QUEEN, "userId": ADA, "name": "Queen", "description": "", "createdAt": LATE, "updatedAt": LATE}),
+    ("personas", {"id": KING, "userId": ADA, "name": "K\u2028", "description": "\n", "createdAt": LATE, "updatedAt": LATE}),
+    *(
+        (
+            "characters",
+            {
+                "id": record_id,
+                "userId": ADA,
+                "name": record_id,
+                **dict.fromkeys(("description", "personality", "scenario", "firstMessage"), "\ttext"),
+                "sillyTavernData": free_form,
+                "createdAt": EARLY,
+                "updatedAt": LATE,
+            },
+        )
+        for record_id, free_form in ((ALICE, DATA), (EVE, "null"))
+    ),
+    ("character_personas", {"characterId": ALICE, "personaId": QUEEN}),
+    ("character_personas", {"characterId": ALICE, "personaId": KING}),
+    ("character_tags", {"id": "2", "characterId": ALICE, "tagId": ELF, "createdAt": LATE}),
+    ("character_tags", {"id": "10", "characterId": ALICE, "tagId": ODD, "createdAt": LATE}),
+    ("character_tags", {"id": "3", "characterId": ALICE, "tagId": FOX, "createdAt": EARLY}),
+    ("persona_tags", {"id": "1", "personaId": KING, "tagId": ELF, "createdAt": LATE}),
+]
+
+
+def insert_by_hand(store: Store, rows: list[tuple[str, dict[str, object]]]) -> None:
+    """Without the store's types, as another program does."""
+    on_sqlite = store.database.dialect == "sqlite"
+    with store.database.engine.begin() as connection:
+        for table, row in rows:
+            values = dict(row)
+            for name in ("createdAt", "updatedAt"):
+                if on_sqlite and name in values:
+                    values[name] = f"{values[name]}000"
+            columns = ", ".join(f'"{name}"' for name in values)
+            places = ", ".join(f"CAST(:{n} AS jsonb)" if n == "sillyTavernData" and not on_sqlite else f":{n}" for n in values)
+            connection.execute(sa.text(f"INSERT INTO {table} ({columns}) VALUES ({places})"), values)
+
+
+def filled(tmp_path: Path, url: str, rows: list[tuple[str, dict[str, object]]]) -> dict[str, bytes]:
+    store = open_test_store(tmp_path, url, "sql")
+    insert_by_hand(store, rows)
+    store.close()
+    store = open_test_store(tmp_path, url)
+    try:
+        store.fill_json_side()
+        assert_everything_is_equal(store)
+        assert_quilltap_reads(store.settings.data_dir)
+        return files_below(store.settings.data_dir)
+    finally:
+        store.close()
+
+
+@pytest.fixture
+def on_sqlite(tmp_path: Path) -> dict[str, bytes]:
+    return filled(tmp_path / "sqlite", "", ROWS)
+
+
+def test_both_databases_give_the_same_files(
+    tmp_path: Path, on_sqlite: dict[str, bytes], ready_postgres_url: str
+) -> None:
+    assert filled(tmp_path / "postgresql", ready_postgres_url, ROWS) == on_sqlite
+    assert sorted(on_sqlite) == [
+        f"characters/{ALICE}.json",
+        "characters/Eve%2Ejson.json",
+        "extras/tags.jsonl",
+        f"personas/{KING}.json",
+        f"personas/{QUEEN}.json",
+        "settings/general.json",
+        "settings/users/user-123.json",
+        "tags/tags.json",
+    ]
+
+
+def test_the_order_of_inserts_changes_no_byte(tmp_path: Path, on_sqlite: dict[str, bytes]) -> None:
+    tables = list(dict.fromkeys(table for table, _ in ROWS))
+    backwards = [row for name in tables for row in reversed([one for one in ROWS if one[0] == name])]
+    assert backwards != ROWS
+    assert filled(tmp_path / "backwards", "", backwards) == on_sqlite
+
+
+def test_filling_again_changes_no_byte(tmp_path: Path, on_sqlite: dict[str, bytes]) -> None:
+    again = open_test_store(tmp_path / "sqlite")
+    with again.database.write() as connection:
+        again.outbox.mark_everything(connection, again.repositories)
+    again.outbox.apply()
+    assert files_below(again.settings.data_dir) == on_sqlite
+    again.close()
+
+
+def test_what_was_typed_is_what_the_file_says(on_sqlite: dict[str, bytes]) -> None:
+    alice = on_sqlite[f"characters/{ALICE}.json"].decode()
+    assert json.loads(alice)["personaLinks"] == [
+        {"personaId": KING, "isDefault": False},
+        {"personaId": QUEEN, "isDefault": False},
+    ]
+    assert json.loads(alice)["tags"] == [FOX, ODD, ELF]
+    shown = alice[alice.index('"sillyTavernData"') : alice.index('"isFavorite"')]
+    wanted = '''"sillyTavernData": {
+    "": null,
+    "a": [
+      1,
+      0.1234567890123456789012,
+      18446744073709551616
+    ],
+    "aaa": {
+      "x": 1000,
+      "y": 1.50
+    },
+    "b": 1.0,
+    "zz": 2,
+    "é": "\u2028"
+  },
+  '''
+    assert shown == wanted
+    assert json.loads(on_sqlite["characters/Eve%2Ejson.json"])["extras"] == {"raw": {"sillyTavernData": None}}
