@@ -167,7 +167,8 @@ def _make_engine(url: str, *, durable: bool) -> Engine:
         if parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         options["connect_args"] = {"timeout": BUSY_MS / 1000}
-    engine = sa.create_engine(parsed, **options)
+    # Values stay out of messages and logs: they may be secrets.
+    engine = sa.create_engine(parsed, hide_parameters=True, **options)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _on_sqlite_connect if durable else _on_sqlite_connect_lazily)
         event.listen(engine, "begin", _on_sqlite_begin)
@@ -206,9 +207,9 @@ def translated() -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise _refusal(error) from error
-    except DBAPIError as error:
+    except (DBAPIError, sqlite3.Error, psycopg.Error) as error:
         log.warning("The database refused: %s", error)
-        text = str(error.orig).lower()
+        text = str(getattr(error, "orig", error)).lower()
         if "readonly" in text or "read-only" in text:
             raise DatabaseError("The database is read-only.", hint="Make it writable and try again.") from error
         if "full" in text or "space" in text:
@@ -216,7 +217,7 @@ def translated() -> Iterator[None]:
         if "locked" in text:
             raise DatabaseError("Another program holds the database.", hint="Wait for it and try again.") from error
         raise DatabaseError("The database did not carry it out.") from error
-    except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
+    except SQLAlchemyError as error:
         log.warning("The database refused: %s", error)
         raise DatabaseError("The database did not carry it out.") from error
 

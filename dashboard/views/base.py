@@ -185,6 +185,10 @@ class RepositoryView(StoreView, BaseModelView):
         """What the bar over a selection needs; nothing where there are no bulk actions."""
         return {}
 
+    def other_ways(self) -> list[tuple[str, str, str]]:
+        """Other ways to something new than the form: (label, address, icon)."""
+        return []
+
     def list_context(self, listing: Listing, page: Page) -> dict[str, Any]:
         """What the noun's list shows beyond its rows."""
         return {}

@@ -35,6 +35,9 @@ class CharactersView(TaggedView):
     def __init__(self, store: Any) -> None:
         super().__init__(store, store.characters, Character, "Characters", "characters", "characters")
 
+    def other_ways(self) -> list[tuple[str, str, str]]:
+        return [("Import cards", url_for("cards.index"), "upload")]
+
     # -------------------------------------------------------------- form
 
     def values_of(self, document: Any) -> dict[str, Any]:

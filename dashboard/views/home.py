@@ -49,7 +49,8 @@ class HomeView(StoreView):
         settings = self.store.settings
         return self.render(
             "home.html",
-            step=self.store.step,
+            # What a person did about it meanwhile shows at the next look at this page.
+            step=self.store.step if self.store.step.in_step else self.store.look(),
             pending=self.store.pending(),
             problems=[notices.of_error(problem, notices.WARNING) for problem in self.store.problems()],
             settings=settings,

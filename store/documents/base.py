@@ -7,7 +7,7 @@ checks what both sides can hold; what only Quilltap 1.3 would refuse is told by 
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -80,6 +80,42 @@ class Part(BaseModel):
     """A part of a document: frozen, strict about types, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+def _part_in(annotation: Any) -> type[Part] | None:
+    """The part that a field is made of, directly, as an alternative to null, or in a list."""
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        return annotation
+    return next((part for one in get_args(annotation) if (part := _part_in(one))), None)
+
+
+def known(part: type[Part], record: Any) -> Any:
+    """The record without the keys, on any level, that ``part`` does not have: what a later Quilltap added."""
+    if not isinstance(record, dict):
+        return record
+    kept = {}
+    for name, field in part.model_fields.items():
+        if name in record:
+            value, inner = record[name], _part_in(field.annotation)
+            if inner and isinstance(value, list):
+                kept[name] = [known(inner, one) for one in value]
+            else:
+                kept[name] = known(inner, value) if inner else value
+    return kept
+
+
+def with_unknown(part: type[Part], new: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
+    """The new record with the keys of the old one that ``part`` does not have, before ``extras``."""
+    merged = dict(new)
+    for name, field in part.model_fields.items():
+        inner, before = _part_in(field.annotation), old.get(name)
+        if inner and isinstance(before, dict) and isinstance(new.get(name), dict):
+            merged[name] = with_unknown(inner, new[name], before)
+    unknown = {key: value for key, value in old.items() if key not in part.model_fields}
+    if not unknown:
+        return merged
+    extras = {"extras": merged.pop("extras")} if "extras" in merged else {}
+    return {**merged, **unknown, **extras}
 
 
 class TagLink(Part):

@@ -1,8 +1,12 @@
 """Users with their chat settings: together one document, because one file holds both."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Literal
 
-from store.documents.base import Document, FreeForm, Id, Moment, Part, Text
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
+
+from store.documents.base import Document, Id, Moment, Part, Text
 
 # SQL spells out what Quilltap's JSON gathers in blocks: column -> (block, key).
 BLOCK_COLUMNS: Final[dict[str, tuple[str, str]]] = {
@@ -36,11 +40,25 @@ class BackupCodes(Part):
     createdAt: Moment
 
 
+@with_config(ConfigDict(strict=True, extra="forbid"))
+class RawColumns(TypedDict, total=False):
+    """Columns of a secret that is not complete; Quilltap's blocks hold whole ones only."""
+
+    totpSecret: Text | None
+    totpSecretIv: Text | None
+    totpSecretAuthTag: Text | None
+    totpEnabled: bool
+    totpVerifiedAt: Moment | None
+    backupCodes: Text | None
+    backupCodesIv: Text | None
+    backupCodesAuthTag: Text | None
+
+
 class UserExtras(Part):
     """What of a user Quilltap's shape has no home for."""
 
     syntheticChatSettings: Literal[True] | None = None
-    raw: dict[str, FreeForm] | None = None
+    raw: RawColumns | None = None
 
 
 class ChatSettings(Part):
@@ -85,7 +103,7 @@ class User(Document):
 
     def value(self, column: str) -> Any:
         """The value of a column of ``users``, also of one that lies in a block or in ``extras.raw``."""
-        raw = (self.user.extras and self.user.extras.raw) or {}
+        raw: Mapping[str, Any] = (self.user.extras and self.user.extras.raw) or {}
         if column in raw:
             return raw[column]
         block, name = BLOCK_COLUMNS.get(column, (None, column))

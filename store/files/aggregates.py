@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from store import codec
-from store.documents.base import EPOCH, Document
+from store.documents.base import EPOCH, Document, with_unknown
 from store.documents.quilltap import rejection
 from store.errors import StoreError, UnreadableError
 from store.files.shelves import (
@@ -17,7 +17,6 @@ from store.files.shelves import (
     parse_object,
     read_or_none,
     understand,
-    with_foreign_keys,
 )
 from store.files.system import Signature, System
 
@@ -33,6 +32,7 @@ class _Contents:
     bad_ids: dict[str, UnreadableError]
     bad_records: list[Any]  # of the .json file
     bad_lines: list[bytes]  # of the side file
+    seen: set[tuple[str, str]]  # file and id
 
 
 class Aggregate:
@@ -59,10 +59,14 @@ class Aggregate:
     def parse(self, path: str, data: bytes) -> tuple[list[Entry], list[Bad]]:
         good: list[Entry] = []
         bad: list[Bad] = []
+        seen: set[str] = set()
 
         def take(record: Any, line: int | None) -> None:
             try:
                 document = understand(self._document, path, record, line)
+                if record["id"] in seen:
+                    raise UnreadableError(path, f"the {self.kind} {record['id']} is there twice", line=line)
+                seen.add(record["id"])
                 good.append(Entry(record["id"], record, document))
             except UnreadableError as error:
                 bad.append((_id_of(record), error))
@@ -102,7 +106,7 @@ class Aggregate:
                 contents.good.pop(record_id, None)
             else:
                 previous = contents.good.get(record_id, {})
-                contents.good[record_id] = with_foreign_keys(self._document, record, previous)
+                contents.good[record_id] = with_unknown(self._document, record, previous)
         try:
             new, new_side = self._render(contents)
         except StoreError as error:
@@ -115,7 +119,7 @@ class Aggregate:
 
     def _contents(self, old: bytes | None, old_side: bytes | None) -> _Contents:
         wrapper = parse_object(self.path, old) if old is not None else {}
-        contents = _Contents(wrapper, {}, {}, [], [])
+        contents = _Contents(wrapper, {}, {}, [], [], set())
 
         for record in self._records(wrapper):
             if not self._is_good(contents, self.path, record, None):
@@ -137,6 +141,11 @@ class Aggregate:
             if (record_id := _id_of(record)) is not None:
                 contents.bad_ids[record_id] = error
             return False
+        if (path, record["id"]) in contents.seen:  # the second stays as it is, and neither is changed
+            problem = UnreadableError(path, f"the {self.kind} {record['id']} is there twice", line=line)
+            contents.bad_ids[record["id"]] = problem
+            return False
+        contents.seen.add((path, record["id"]))
         contents.good[record["id"]] = record
         return True
 

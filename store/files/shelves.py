@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from urllib.parse import quote, unquote
 
 from store import codec
-from store.documents.base import Document
+from store.documents.base import Document, known, with_unknown
 from store.errors import InvalidRecordError, InvalidValueError, StoreError, UnreadableError
 from store.files.system import Signature, System
 
@@ -82,18 +82,9 @@ def understand(document: type[Document], path: str, record: Any, line: int | Non
     if not isinstance(record, dict):
         raise UnreadableError(path, "a record is not a JSON object", line=line)
     try:
-        return document.check({key: value for key, value in record.items() if key in document.model_fields})
+        return document.check(known(document, record))
     except InvalidRecordError as error:
         raise UnreadableError(path, error.message.rstrip("."), line=line) from error
-
-
-def with_foreign_keys(document: type[Document], new: Record, old: Record) -> Record:
-    """The new record with the old one's keys that we do not know (a later Quilltap's), before ``extras``."""
-    foreign = {key: value for key, value in old.items() if key not in document.model_fields}
-    if not foreign:
-        return new
-    merged = {**{key: value for key, value in new.items() if key != "extras"}, **foreign}
-    return {**merged, "extras": new["extras"]} if "extras" in new else merged
 
 
 def file_name(record_id: str) -> str:
@@ -145,7 +136,7 @@ class OwnFiles:
                 if record is None:
                     plan.files[path] = None
                 else:
-                    new = codec.dumps_pretty(with_foreign_keys(self._document, record, entries[0].record))
+                    new = codec.dumps_pretty(with_unknown(self._document, record, entries[0].record))
                     if new != old:
                         plan.files[path] = new
             except StoreError as error:

@@ -10,7 +10,7 @@ from store.errors import StoreError, UnreadableError
 from store.files.layout import SHELVES
 from store.files.lock import StoreLock
 from store.files.replace import remove_leftovers, write_all
-from store.files.shelves import Changes, Entry, Plan, read_or_none
+from store.files.shelves import Changes, Entry, Plan, file_name, read_or_none
 from store.files.system import Signature, System, told_as_json_side
 from store.mapping import MAPPINGS, Record
 
@@ -98,8 +98,7 @@ class JsonSide:
         for record_id in ids:
             with contextlib.suppress(UnreadableError):
                 if entry := self.entry(kind, record_id):
-                    path = SHELVES[kind].paths(record_id)[-1]
-                    copies[folder / path] = codec.dumps_pretty(entry.record)
+                    copies[folder / kind / file_name(record_id)] = codec.dumps_pretty(entry.record)
         if copies:
             with told_as_json_side(folder):
                 write_all(self.system, self.own_dir, copies.items())

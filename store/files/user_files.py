@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from store import codec
+from store.documents.base import with_unknown
 from store.documents.users import User
 from store.errors import StoreError, UnreadableError
 from store.files.shelves import (
@@ -18,7 +19,6 @@ from store.files.shelves import (
     parse_object,
     read_or_none,
     understand,
-    with_foreign_keys,
 )
 from store.files.system import Signature, System
 
@@ -76,7 +76,7 @@ class UserFiles:
             if record is None:
                 users.pop(record_id, None)
             else:
-                users[record_id] = with_foreign_keys(User, record, _inner(users.get(record_id, {})))
+                users[record_id] = with_unknown(User, record, _inner(users.get(record_id, {})))
         try:
             self._place(plan, files, users)
         except StoreError as error:

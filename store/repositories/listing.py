@@ -30,9 +30,7 @@ def page(connection: Connection, noun: Listed, query: Query) -> Page:
     columns = [mapping.main.c[name] for name in noun.short]
     statement = _ordered(connection, noun, query, sa.select(*columns).where(*_conditions(connection, noun, query)))
     statement = statement.limit(size + 1).offset(max(query.page, 0) * size)
-    found = [
-        {name: _shown(value) for name, value in row.items()} for row in connection.execute(statement).mappings()
-    ]
+    found = [{name: _shown(value) for name, value in row.items()} for row in connection.execute(statement).mappings()]
     listed = found[:size]
     if link := tag_link(mapping):
         _add_tags(connection, listed, *link)
@@ -100,7 +98,9 @@ def _ordered(connection: Connection, noun: Listed, query: Query, statement: sa.S
         # Without regard to the case of ASCII, then by code point: the same order on both databases.
         key = key.collate("NOCASE") if connection.dialect.name == "sqlite" else sa.func.lower(key.collate("C"))
     # Nothing comes before something, as it does on SQLite anyway.
-    first, last = (key, key.desc()) if connection.dialect.name == "sqlite" else (key.nulls_first(), key.desc().nulls_last())
+    first, last = (
+        (key, key.desc()) if connection.dialect.name == "sqlite" else (key.nulls_first(), key.desc().nulls_last())
+    )
     tie = main.c.id if connection.dialect.name == "sqlite" else main.c.id.collate("C")
     return statement.order_by(*((last, tie.desc()) if query.descending else (first, tie)))
 

@@ -33,10 +33,12 @@ class UsersRepository(Repository[User]):
         return found[0] if found else None
 
     def get_current_user(self) -> User | None:
-        """The oldest user, whom Quilltap 1.3 takes for the only one."""
+        """The oldest user, whom Quilltap 1.3 takes for the only one. Raises UnreadableError when that cannot be told."""
         with self._backend.reading() as connection:
             oldest = sa.select(self._main.c.id).order_by(self._main.c.createdAt, self._main.c.id).limit(1)
             record_id = connection.scalar(oldest)
+        if doubt := self._backend.doubt(self.kind, ""):  # the file of the oldest itself cannot be read
+            raise doubt
         return self.find_by_id(record_id) if record_id is not None else None
 
     def get_chat_settings(self, user_id: str) -> ChatSettings | None:

@@ -241,6 +241,8 @@ def records(files: dict[str, bytes]) -> dict[Entity, Row]:
 
     dates = ("extras", "createdAt", "updatedAt")
     for path, data in files.items():
+        if is_temporary(path):
+            continue
         if path.startswith("settings/"):
             person = json.loads(data)
             person["user"] = {key: value for key, value in person["user"].items() if key not in dates}
@@ -251,7 +253,7 @@ def records(files: dict[str, bytes]) -> dict[Entity, Row]:
         elif path == "extras/tags.jsonl":
             for line in data.splitlines():
                 add("tag", json.loads(line), *dates)
-        elif path.startswith(("personas/", "characters/")) and not is_temporary(path):
+        elif path.startswith(("personas/", "characters/")):
             record = json.loads(data)
             record["tags"] = sorted(record["tags"])
             add(path.partition("s/")[0], record, *dates)
