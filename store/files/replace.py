@@ -15,39 +15,33 @@ def write_all(system: System, root: Path, changes: Iterable[tuple[Path, bytes | 
     """Replace (or, with None, remove) files below ``root``; durable when this returns.
 
     Everything new is on the disk under a temporary name before the first name changes, so a full disk changes nothing.
-    Replacements happen in the given order, removals after them. Raises OSError; then leftovers are taken away.
+    Replacements and removals happen in the given order. Raises OSError; then leftovers are taken away.
     """
-    replaced: list[tuple[Path, bytes]] = []
-    removed: list[Path] = []
-    for path, data in changes:
-        if data is None:
-            removed.append(path)
-        else:
-            replaced.append((path, data))
-    temporaries: list[tuple[Path, Path]] = []
+    steps = list(changes)
+    new = sum(data is not None for _, data in steps)
+    temporaries: dict[Path, Path] = {}
     touched: dict[Path, None] = {}
     try:
-        for path, data in replaced:
-            touched.update(dict.fromkeys(make_folders(system, path.parent)))
-            temporary = path.with_name(f"{path.name}{TEMPORARY}{secrets.token_hex(4)}")
-            temporaries.append((temporary, path))
-            _write(system, temporary, data, sync=len(replaced) <= SYNC_EACH_UP_TO)
-        if len(replaced) > SYNC_EACH_UP_TO:
+        for path, data in steps:
+            if data is not None:
+                touched.update(dict.fromkeys(make_folders(system, path.parent)))
+                temporaries[path] = path.with_name(f"{path.name}{TEMPORARY}{secrets.token_hex(4)}")
+                _write(system, temporaries[path], data, sync=new <= SYNC_EACH_UP_TO)
+        if new > SYNC_EACH_UP_TO:
             system.sync_all(root)
-        while temporaries:
-            temporary, path = temporaries[0]
-            system.rename(temporary, path)
-            temporaries.pop(0)
-            touched[path.parent] = None
-        for path in removed:
-            with contextlib.suppress(FileNotFoundError):
-                system.remove(path)
+        for path, data in steps:
+            if data is not None:
+                system.rename(temporaries[path], path)
+                del temporaries[path]
+            else:
+                with contextlib.suppress(FileNotFoundError):
+                    system.remove(path)
             touched[path.parent] = None
         for folder in touched:
             with contextlib.suppress(FileNotFoundError):
                 system.sync_folder(folder)
     except OSError:
-        for temporary, _ in temporaries:
+        for temporary in temporaries.values():
             with contextlib.suppress(OSError):
                 system.remove(temporary)
         raise

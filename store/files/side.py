@@ -10,12 +10,15 @@ from store.errors import StoreError, UnreadableError
 from store.files.layout import SHELVES
 from store.files.lock import StoreLock
 from store.files.replace import remove_leftovers, write_all
-from store.files.shelves import Changes, Entry, Plan, file_name, read_or_none
+from store.files.shelves import Changes, Entry, OwnFiles, Plan, file_name, read_or_none
 from store.files.system import Signature, System, told_as_json_side
+from store.files.user_files import UserFiles
 from store.mapping import MAPPINGS, Record
 
-# Who points at others is written before what it points at goes away, so that a kill in between leaves no dangling link.
-_ORDER = list(reversed(MAPPINGS))
+# A kill may fall between any two files. So links that mirror another record's are written before those, which can then
+# be repeated, and who points at others is written or removed before what it points at goes away.
+_MIRRORS_FIRST = [kind for kind in MAPPINGS if isinstance(SHELVES[kind], OwnFiles)]
+_POINTERS_FIRST = list(reversed(MAPPINGS))
 Entity = tuple[str, str]  # kind, id
 
 
@@ -32,11 +35,16 @@ class JsonSide:
         lock."""
         files: dict[str, bytes | None] = {}
         refused: dict[Entity, StoreError] = {}
-        for kind in _ORDER:
+        plans: dict[str, Plan] = {}
+        for kind in _POINTERS_FIRST:
             if some := changes.get(kind):
-                plan: Plan = SHELVES[kind].plan(self.system, self.data_dir, some)
-                files.update(plan.files)
-                refused.update({(kind, record_id): error for record_id, error in plan.refused.items()})
+                plans[kind] = SHELVES[kind].plan(self.system, self.data_dir, some)
+                refused.update({(kind, record_id): error for record_id, error in plans[kind].refused.items()})
+        for kind in _MIRRORS_FIRST:
+            if kind in plans:
+                files.update({path: data for path, data in plans[kind].files.items() if data is not None})
+        for plan in plans.values():
+            files.update(plan.files)
         return files, refused
 
     def write(self, files: dict[str, bytes | None]) -> None:
@@ -89,6 +97,9 @@ class JsonSide:
             remove_leftovers(
                 self.system, {self.data_dir / path for shelf in SHELVES.values() for path in shelf.folders()}
             )
+            with contextlib.suppress(UnreadableError):
+                if double := UserFiles().double(self.system, self.data_dir):
+                    self.system.remove(self.data_dir / double)
 
     def set_aside(self, kind: str, ids: Iterable[str]) -> None:
         """Copy the files of records into the quarantine before they go. The caller holds the lock."""

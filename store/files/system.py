@@ -54,9 +54,13 @@ class System:
         """Names and signatures of the plain files in a folder; nothing when it does not exist."""
         with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
             for entry in entries:
-                if entry.is_file():
+                try:
+                    if not entry.is_file():
+                        continue
                     status = entry.stat()
-                    yield entry.name, Signature(status.st_mtime_ns, status.st_size, status.st_ino)
+                except FileNotFoundError:  # gone since its name was read: another writer's temporary file
+                    continue
+                yield entry.name, Signature(status.st_mtime_ns, status.st_size, status.st_ino)
 
     def make_folder(self, folder: Path) -> None:
         """Make one folder; its parent exists."""

@@ -57,6 +57,13 @@ class UserFiles:
             return [], [(named, error)]
         return [Entry(document.id, record, document)], []
 
+    def double(self, system: System, root: Path) -> str | None:
+        """The file of the oldest user that a killed move left: the same bytes lie in ``general.json``."""
+        general = read_or_none(system, root, GENERAL)
+        entries = self.parse(GENERAL, general)[0] if general is not None else []
+        paths = [path for entry in entries for path in self.paths(entry.id)[1:]]
+        return next((path for path in paths if read_or_none(system, root, path) == general), None)
+
     def plan(self, system: System, root: Path, changes: Changes) -> Plan:
         plan = Plan({}, {})
         files: dict[str, bytes] = {}

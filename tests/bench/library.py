@@ -12,10 +12,28 @@ from store.tables.users import users
 
 USER = derived_id("bench", "user")
 MOMENT = "2025-11-20T12:00:00.000Z"
-WORDS = "amber blade cinder dawn ember frost glade harbor ivory jade kestrel lumen marble night oak".split()
+DATES = {"createdAt": MOMENT, "updatedAt": MOMENT}
+WORDS = (
+    "amber",
+    "blade",
+    "cinder",
+    "dawn",
+    "ember",
+    "frost",
+    "glade",
+    "harbor",
+    "ivory",
+    "jade",
+    "kestrel",
+    "lumen",
+    "marble",
+    "night",
+    "oak",
+)
 
 
 def character_id(number: int) -> str:
+    """The id of a character of the library."""
     return derived_id("bench", "character", str(number))
 
 
@@ -24,17 +42,15 @@ def fill(store: Store, count: int = 10_000) -> None:
     chance = random.Random(7)
     tag_ids = [derived_id("bench", "tag", str(number)) for number in range(300)]
     with store.database.write() as connection:
-        connection.execute(
-            insert(users).values(id=USER, email="bench@example.com", createdAt=MOMENT, updatedAt=MOMENT)
-        )
+        connection.execute(insert(users).values(id=USER, email="bench@example.com", createdAt=MOMENT, updatedAt=MOMENT))
         rows = [
-            {"id": one, "userId": USER, "name": f"Tag {n}", "nameLower": f"tag {n}", "createdAt": MOMENT, "updatedAt": MOMENT}
+            {"id": one, "userId": USER, "name": f"Tag {n}", "nameLower": f"tag {n}", **DATES}
             for n, one in enumerate(tag_ids)
         ]
         connection.execute(insert(tags), rows)
         connection.execute(insert(characters), [_character(chance, number) for number in range(count)])
         links = [
-            {"id": derived_id("bench", "link", str(n), tag), "characterId": character_id(n), "tagId": tag, "createdAt": MOMENT}
+            {"id": derived_id("link", str(n), tag), "characterId": character_id(n), "tagId": tag, "createdAt": MOMENT}
             for n in range(count)
             for tag in chance.sample(tag_ids, 4)
         ]

@@ -3,7 +3,7 @@
 import gc
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 PAIRS = 5
@@ -11,7 +11,7 @@ PAIRS = 5
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. Times are milliseconds per call, medians over the pairs; the ratio is the median of ratios."""
+    """One line of the table: milliseconds per call, medians over the pairs; the ratio is the median of ratios."""
 
     item: str
     product_ms: float
@@ -23,7 +23,8 @@ class Row:
 def compare(item: str, goal: str, product: Callable[[int], object], floor: Callable[[int], object], calls: int) -> Row:
     """Time ``calls`` calls of each, in five pairs after a warm-up. Both get a number that never comes twice."""
     numbers = iter(range(10**9))
-    _time(product, numbers, max(calls // 5, 2)), _time(floor, numbers, max(calls // 5, 2))
+    for warm_up in (product, floor):
+        _time(warm_up, numbers, max(calls // 5, 2))
     pairs = [(_time(product, numbers, calls), _time(floor, numbers, calls)) for _ in range(PAIRS)]
     return Row(
         item,
@@ -34,7 +35,7 @@ def compare(item: str, goal: str, product: Callable[[int], object], floor: Calla
     )
 
 
-def _time(work: Callable[[int], object], numbers: "iter[int]", calls: int) -> float:
+def _time(work: Callable[[int], object], numbers: Iterator[int], calls: int) -> float:
     gc.collect()
     start = time.perf_counter()
     for _ in range(calls):

@@ -1,6 +1,5 @@
-"""Every page in Chromium: nothing the content security policy stops, nothing that shuts people out, nothing too wide."""
+"""Every page in Chromium: nothing the security policy stops, nothing that shuts people out, nothing too wide."""
 
-import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -13,10 +12,11 @@ from tests.browser.making import png_card
 from tests.browser.serving import Running
 
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+NOUNS = ("characters", "personas", "tags")
 PATHS = (
     "/admin/",
-    *(f"/admin/{noun}/{page}" for noun in ("characters", "personas", "tags") for page in ("", "new/")),
-    *(f"/admin/{noun}/{page}/?id={{{noun}}}" for noun in ("characters", "personas", "tags") for page in ("details", "edit", "delete")),
+    *(f"/admin/{noun}/{page}" for noun in NOUNS for page in ("", "new/")),
+    *(f"/admin/{noun}/{page}/?id={{{noun}}}" for noun in NOUNS for page in ("details", "edit", "delete")),
     "/admin/characters/?tag={tags}&favorite=1&sort=updatedAt&desc=1&page_size=20",
     "/admin/characters/?search=nobody",
     "/admin/users/",
@@ -40,7 +40,7 @@ def serious(page: Page) -> list[str]:
     """What axe-core calls serious or critical, with where it is."""
     found = Axe().run(page).response["violations"]
     return [
-        f"{page.url}: {one['id']} ({one['impact']}): {one['nodes'][0]['target']} {json.dumps(one['nodes'][0]['any'])[:300]}"
+        f"{page.url}: {one['id']} ({one['impact']}): {one['nodes'][0]['target']} {str(one['nodes'][0]['any'])[:300]}"
         for one in found
         if one["impact"] in ("serious", "critical")
     ]

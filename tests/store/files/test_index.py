@@ -1,0 +1,105 @@
+"""The derived index of json mode holds nothing of its own: it can be deleted, damaged or of another version at any time."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from store import Store
+from tests.factories import files_below, make_character, make_tag
+from tests.store.files.conftest import Opener
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    return tmp_path / "data.tandem" / "index.sqlite"
+
+
+def remove(index: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        index.with_name(index.name + suffix).unlink(missing_ok=True)
+
+
+def state(store: Store) -> list[object]:
+    return [list(repository.find_all()) for repository in store.repositories.values()]
+
+
+def test_it_can_be_deleted_between_two_starts(opener: Opener, index: Path, data: Path) -> None:
+    first = opener()
+    make_character(first, tags=[make_tag(first).id])
+    before, files = state(first), files_below(data)
+    first.close()
+    remove(index)
+    assert state(opener()) == before and files_below(data) == files
+
+
+def test_it_can_be_deleted_while_the_store_is_open(opener: Opener, index: Path) -> None:
+    store = opener()
+    tag = make_tag(store)
+    before = state(store)
+    remove(index)
+    assert state(store) == before
+    remove(index)
+    alice = make_character(store, tags=[tag.id])
+    remove(index)
+    assert store.characters.update(alice.id, {"title": "Dr"}).value.tags == (tag.id,)
+    assert index.exists() and len(store.characters.find_all()) == 1
+
+
+DAMAGE = {
+    "no database at all": lambda data: b"garbage" * 1000,
+    "cut short": lambda data: data[: len(data) // 2],
+    "empty": lambda data: b"",
+    "zeros in the middle": lambda data: data[:4096] + b"\0" * (len(data) - 4096),
+    "a broken header": lambda data: b"SQLite format 3\0" + b"\xff" * 200,
+}
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_damaged_one_is_made_anew_at_the_next_start(opener: Opener, index: Path, data: Path, how: str) -> None:
+    first = opener()
+    for name in ("Alice", "Eve"):
+        make_character(first, name=name)
+    before, files = state(first), files_below(data)
+    first.close()
+    index.write_bytes(DAMAGE[how](index.read_bytes()))
+    store = opener()
+    assert state(store) == before and files_below(data) == files
+    assert make_character(store, name="Third") in store.characters.find_all()
+
+
+def test_one_of_another_version_is_thrown_away(opener: Opener, index: Path) -> None:
+    first = opener()
+    make_character(first)
+    before = state(first)
+    first.close()
+    with sqlite3.connect(index) as connection:
+        connection.execute("UPDATE index_version SET version = 'later'")
+        connection.execute("DROP TABLE characters")
+    connection.close()
+    assert state(opener()) == before
+
+
+def test_rows_changed_behind_its_back_never_reach_a_file(opener: Opener, index: Path, data: Path) -> None:
+    """Only what a repository changes is written."""
+    store = opener()
+    alice, eve = make_character(store, name="Alice"), make_character(store, name="Eve")
+    files = files_below(data)
+    connection = sqlite3.connect(index)
+    connection.create_function("tandem_casefold", 1, str)
+    with connection:
+        connection.execute("DELETE FROM characters WHERE id = ?", (eve.id,))
+    connection.close()
+    store.characters.find_all()
+    assert files_below(data) == files
+    store.characters.update(alice.id, {"title": "Dr"})
+    assert f"characters/{eve.id}.json" in files_below(data)
+
+
+def test_both_stores_of_a_folder_may_use_one_index(opener: Opener, index: Path) -> None:
+    one, two = opener(), opener()
+    made = [make_tag(store, name=f"T{number}") for number, store in enumerate((one, two, one, two))]
+    assert state(one) == state(two) and len(made) == len(one.tags.find_all())
+    remove(index)
+    make_tag(two, name="more")
+    assert len(one.tags.find_all()) == len(two.tags.find_all()) == 5
