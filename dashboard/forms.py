@@ -111,7 +111,7 @@ NEW = "new:"  # stands before the name of a tag that a page gives back although 
 
 def tags_sent(formdata: Any, name: str) -> tuple[list[str], list[str]]:
     """What a tag picker sent: ids, and names of new tags."""
-    values = formdata.getlist(name)
+    values = [value.replace("\0", "") for value in formdata.getlist(name)]
     told = [value.removeprefix(NEW) for value in values if value.startswith(NEW)]
     told += [part for value in formdata.getlist(f"{name}-new") for part in value.split(",")]
     ids = dict.fromkeys(value for value in values if value and not value.startswith(NEW))
@@ -149,7 +149,7 @@ class PersonaLinks(Field):
         if formdata is not None and formdata:
             default = formdata.get(f"{self.name}-default", "")
             self.raw_data = formdata.getlist(self.name)
-            ids = dict.fromkeys(filter(None, self.raw_data))
+            ids = dict.fromkeys(one for one in self.raw_data if one and "\0" not in one)
             self.data = [{"personaId": one, "isDefault": one == default} for one in ids]
 
     @property
@@ -208,6 +208,7 @@ class RecordForm(BaseForm):
     """A form over a record. ``seen`` is the snapshot the person started from; empty for a new record."""
 
     seen: Snapshot
+    refusals: tuple[str, ...] = ()  # what the store said of the record as a whole
 
     def __init__(self, formdata: Any = None, obj: Any = None, prefix: str = "", **rest: Any) -> None:
         self.seen = read_snapshot(formdata.get("seen", "")) if formdata else {}

@@ -5,6 +5,7 @@
     StoreError
     ├── SettingsError               a setting is wrong; the program does not start
     ├── InvalidValueError           a value that one of the two sides cannot hold
+    │   ├── JsonSyntaxError         text that is not JSON; names line and column (store.codec)
     │   └── InvalidRecordError      a record that is not what its document says; names record and field
     ├── NotFoundError               there is no such record
     ├── ConflictError               somebody else changed the record since it was read

@@ -103,8 +103,9 @@ def count_differences(database: Database, side: JsonSide) -> int:
     for kind, mapping in MAPPINGS.items():
         with database.read() as connection:
             ids = rows.all_ids(connection, mapping)
-            extra = {entry.id for entry in side.entries(kind) if not isinstance(entry, Exception)} - set(ids)
-            different += len(extra)
+            entries = list(side.entries(kind))
+            extra = {entry.id for entry in entries if not isinstance(entry, Exception)} - set(ids)
+            different += len(extra) + sum(isinstance(entry, Exception) for entry in entries)
             for some in rows.chunks(ids):
                 changes, unfit = current_state(connection, [(kind, one) for one in some])
                 files, refused = side.plan(changes)

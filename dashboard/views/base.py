@@ -154,7 +154,8 @@ class RepositoryView(StoreView, BaseModelView):
         return None, self.repository.list(query).rows
 
     def get_one(self, id: Any) -> Any:
-        return self.repository.find_by_id(str(id)) if id else None
+        # No record's id holds a NUL, and PostgreSQL refuses the question.
+        return self.repository.find_by_id(str(id)) if id and "\0" not in str(id) else None
 
     # -------------------------------------------------------------- list
 

@@ -17,7 +17,7 @@ from dashboard import notices
 from dashboard.formatters import counted
 from dashboard.forms import NEW, tags_sent
 from dashboard.views.base import RepositoryView
-from dashboard.views.listing import parse_query
+from dashboard.views.listing import clean, parse_query
 from store.errors import InvalidValueError, NotFoundError, StoreError
 from store.repositories.contract import Query
 
@@ -83,7 +83,7 @@ class BulkView(RepositoryView):
     def selected(self) -> tuple[list[str], bool]:
         """The ids, and whether they are all that match. Raises InvalidValueError when those are too many for one go."""
         if request.form.get("all_matching") != "1":
-            ids = list(dict.fromkeys(filter(None, request.form.getlist("rowid"))))
+            ids = list(dict.fromkeys(one for one in map(clean, request.form.getlist("rowid")) if one))
             everything = False
         else:
             query = parse_query(request.form.get("query", ""), self.filters, self.repository.sortable)

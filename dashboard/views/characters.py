@@ -8,7 +8,7 @@ from flask_admin import expose
 from dashboard import notices
 from dashboard.forms import CharacterForm, RecordForm, Sent
 from dashboard.views.bulk import ADD_TAG, DELETE, FAVORITE, REMOVE_TAG, UNFAVORITE
-from dashboard.views.listing import Filters
+from dashboard.views.listing import Filters, clean
 from dashboard.views.tagged import TaggedView
 from store.documents import Character
 from store.errors import InvalidValueError
@@ -92,7 +92,7 @@ class CharactersView(TaggedView):
     @expose("/favorite/", methods=("POST",))
     def favorite(self) -> Any:
         """Make one character a favourite, or no longer."""
-        record_id, wanted = request.form.get("id", ""), request.form.get("favorite")
+        record_id, wanted = clean(request.form.get("id", "")), request.form.get("favorite")
         if wanted not in ("0", "1"):
             raise InvalidValueError("Nobody said whether this shall be a favourite.", hint="Go back and use the star.")
         result = self.repository.set_favorite(record_id, wanted == "1")

@@ -19,7 +19,7 @@ from dashboard.formatters import yes_no
 from dashboard.forms import Flag, RecordForm, Sent, Snapshot, owner_field, read_snapshot, spell_snapshot
 from dashboard.views.base import RepositoryView
 from dashboard.views.merging import choices_in, differences, marked, resolved
-from store.errors import ConflictError, InvalidRecordError, NotFoundError, StoreError
+from store.errors import ConflictError, DuplicateError, InvalidRecordError, NotFoundError, StoreError
 
 Answer = Response | str | tuple[str, int]
 
@@ -31,6 +31,7 @@ class EditableView(RepositoryView):
     can_create = can_edit = can_delete = True
     create_template, edit_template = "admin/model/create.html", "admin/model/edit.html"
     owned = True  # a new record belongs to a user
+    unique_field = ""  # what no two records of a user may have in common
     goes_along = ""  # what goes with any record of this noun, in a sentence
 
     # -------------------------------------------------------------- form <-> record
@@ -135,7 +136,10 @@ class EditableView(RepositoryView):
         left = [error.sentence]
         if isinstance(error, InvalidRecordError):
             left = form.adopt(error.problems)
-        form.form_errors = [*form.form_errors, *left]
+        elif isinstance(error, DuplicateError) and self.unique_field:
+            field = form[self.unique_field]
+            left = form.adopt({self.unique_field: f"there is already a {self.noun} “{field.data}”. {error.hint[:-1]}"})
+        form.refusals = (*form.refusals, *left)
         form.status = status_of(error)
 
     # -------------------------------------------------------------- new

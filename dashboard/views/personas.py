@@ -9,7 +9,7 @@ from dashboard import notices
 from dashboard.formatters import counted
 from dashboard.forms import PersonaForm
 from dashboard.views.bulk import ADD_TAG, DELETE, REMOVE_TAG
-from dashboard.views.listing import Filters
+from dashboard.views.listing import Filters, clean
 from dashboard.views.tagged import TaggedView
 from store.documents import Persona
 from store.errors import InvalidValueError
@@ -70,18 +70,19 @@ class PersonasView(TaggedView):
     @expose("/unlink/", methods=("POST",))
     def unlink(self) -> Any:
         """Take the link between this persona and a character away."""
-        result = self.repository.remove_character_link(request.form.get("id", ""), request.form.get("character", ""))
+        persona_id, character_id = clean(request.form.get("id", "")), clean(request.form.get("character", ""))
+        result = self.repository.remove_character_link(persona_id, character_id)
         notices.tell_result(result, f"Took the link away from “{result.value.name}”.")
         return self.go(self.back())
 
     @expose("/link/", methods=("POST",))
     def link(self) -> Any:
         """Link characters to this persona."""
-        wanted = [one for one in request.form.getlist("characters") if one]
+        wanted = [one for one in map(clean, request.form.getlist("characters")) if one]
         if not wanted:
             raise InvalidValueError("No character was chosen.", hint="Go back and choose one; nothing was changed.")
         for one in wanted:
-            result = self.repository.add_character_link(request.form.get("id", ""), one)
+            result = self.repository.add_character_link(clean(request.form.get("id", "")), one)
         notices.tell_result(result, f"Linked {counted(len(wanted), 'character')} to “{result.value.name}”.")
         return self.go(self.back())
 

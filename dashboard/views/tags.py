@@ -29,6 +29,7 @@ class TagsView(EditableView, BulkView):
     form = TagForm
     cells_template, fields_template, body_template = "tags/cells.html", "tags/fields.html", "tags/body.html"
     bulk_actions = (DELETE,)
+    unique_field = "name"
     goes_along = "Chats and profiles that carry it lose it too. No other record is deleted."
     roles = {**EditableView.roles, "suggest": "viewer"}
 

@@ -32,6 +32,7 @@ class UsersView(EditableView):
     cells_template, fields_template, body_template = "users/cells.html", "users/fields.html", "users/body.html"
     can_edit = can_delete = False
     owned = False
+    unique_field = "email"
     edit_view = delete_view = None  # no address at all
 
     def __init__(self, store: Any) -> None:

@@ -223,21 +223,24 @@ def is_temporary(path: str) -> bool:
 
 def leftovers(data_dir: Path, own_dir: Path) -> list[str]:
     """Files that are neither Quilltap's nor announced as ours."""
+    oldest = data_dir / "settings/general.json"
+    double = data_dir / f"settings/users/{json.loads(oldest.read_bytes())['user']['id']}.json" if oldest.exists() else None
     ours = re.compile(r"store\.lock|index\.sqlite(-wal|-shm)?|quarantine/.*")
     told = [path for path in files_below(data_dir) if is_temporary(path)] if data_dir.exists() else []
     told += [path for path in files_below(own_dir) if not ours.fullmatch(path)] if own_dir.exists() else []
+    told += [double.name] if double and double.exists() else []
     return [f"{path} was left behind" for path in told]
 
 
 # ------------------------------------------------------------------ records, without what the clock and chance made
 def records(files: dict[str, bytes]) -> dict[Entity, Row]:
-    """The records of files, without ``extras``, dates and what is derived. Raises when a file is torn or double."""
+    """The records of files, without ``extras``, dates and what is derived. Raises when a file is torn."""
     found: dict[Entity, Row] = {}
 
     def add(kind: str, record: Row, *without: str) -> None:
         record_id = record["user"]["id"] if kind == "user" else record["id"]
-        assert (kind, record_id) not in found, f"{kind} {record_id} is there twice"
-        found[kind, record_id] = {key: value for key, value in record.items() if key not in without}
+        record = {key: value for key, value in record.items() if key not in without}
+        assert found.setdefault((kind, record_id), record) == record, f"{kind} {record_id} is there in two versions"
 
     dates = ("extras", "createdAt", "updatedAt")
     for path, data in files.items():

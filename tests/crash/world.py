@@ -1,6 +1,9 @@
 """A small world of linked records, what is done to it, and how it is brought back to how it was."""
 
+import os
+import re
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,6 +12,7 @@ from typing import Any
 from sqlalchemy import make_url
 
 from store import Settings, Store, open_store
+from store.files.index import SETTLED_NS
 from store.files.system import System
 from tests.crash import reader
 from tests.factories import files_below, settings_for, with_driver
@@ -125,36 +129,59 @@ class World:
         database = Path(self.settings.database_url.removeprefix("sqlite:///"))
         return [*sides, *(database.with_name(database.name + suffix) for suffix in ("", "-wal", "-shm"))]
 
-    # ------------------------------------------------------------------ what can be seen of it
-    def sql(self) -> reader.Sql:
-        return reader.read_sql(self.settings.database_url)
+    def look(self) -> "Seen":
+        """What another program sees of it now."""
+        dual = self.settings.data_backend == "dual"
+        index = f"sqlite:///{self.settings.own_dir / 'index.sqlite'}"
+        sql = reader.read_sql(self.settings.database_url if dual else index)
+        left = reader.leftovers(self.settings.data_dir, self.settings.own_dir)
+        return Seen(dual, sql, files_below(self.settings.data_dir), left)
 
-    def files(self) -> dict[str, bytes]:
-        return files_below(self.settings.data_dir)
+
+@dataclass(frozen=True)
+class Seen:
+    """Both sides at one moment. ``sql`` is the database; in ``json`` mode the derived index."""
+
+    dual: bool
+    sql: reader.Sql
+    files: dict[str, bytes]
+    left: list[str]
 
     def violations(self) -> list[str]:
-        """What is not as it has to be once nothing is going on: both sides equal, nothing waiting, nothing left over."""
-        told = reader.leftovers(self.settings.data_dir, self.settings.own_dir)
-        if self.settings.data_backend == "dual":
-            told += reader.differences(self.sql(), self.files())
-        return told + reader.dangling(reader.records(self.files()))
+        """What is not as it has to be once nothing goes on: both sides equal, nothing waiting, nothing left behind."""
+        told = reader.differences(self.sql, self.files) if self.dual else []
+        return [*self.left, *told, *reader.dangling(reader.records(self.files))]
 
     def records(self) -> dict[reader.Entity, reader.Row]:
         """What is there by the side that counts: SQL in ``dual``, the files in ``json`` mode."""
-        dual = self.settings.data_backend == "dual"
-        return reader.records(reader.expected_files(self.sql()) if dual else self.files())
+        return reader.records(reader.expected_files(self.sql) if self.dual else self.files)
+
+    def outline(self) -> str:
+        """The same text for states that differ only by what clocks and chance made. Raises when a file is torn."""
+        sides = [reader.records(self.files), reader.records(reader.expected_files(self.sql))]
+        left = sorted(re.sub(r"\.tandem-\w+", "", one) for one in self.left)
+        told = sorted(reader.differences(self.sql, self.files))
+        return repr([sorted(side.items()) for side in sides] + [left, told if self.dual else len(self.sql.waiting)])
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Make ``target`` what ``source`` is, also when that is nothing."""
-    if target.is_dir():
-        shutil.rmtree(target)
-    target.unlink(missing_ok=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, target)
-    elif source.exists():
-        shutil.copyfile(source, target)
+    """Make ``target`` what ``source`` is, also when that is nothing.
+
+    JSON files are linked and not copied, so that the index still knows them: the store never writes into a file.
+    """
+    if not source.is_dir():
+        if target.is_dir():
+            shutil.rmtree(target)
+        if not source.exists():
+            target.unlink(missing_ok=True)
+        elif not target.exists() or not source.samefile(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            (os.link if source.suffix in (".json", ".jsonl") else shutil.copyfile)(source, target)
+        return
+    target.mkdir(parents=True, exist_ok=True)
+    for name in {part.name for folder in (source, target) for part in folder.iterdir()}:
+        _copy(source / name, target / name)
 
 
 def make_world(tmp_path: Path, backend: str = "dual", server: PostgresServer | None = None) -> World:
@@ -164,6 +191,9 @@ def make_world(tmp_path: Path, backend: str = "dual", server: PostgresServer | N
     world = World(settings, tmp_path / "kept", server)
     store = world.open()
     populate(store)
+    if backend == "json":
+        time.sleep(2 * SETTLED_NS / 1e9)  # so that the index need not read every file once more
+        store.index.refresh(full=True)
     store.close()
     world.keep()
     return world

@@ -144,7 +144,7 @@ def test_a_copy_starts_with_everything_and_makes_another_record(editor: Visitor,
 @pytest.mark.parametrize("page", ["edit", "details", "delete"])
 @pytest.mark.parametrize("noun", ["characters", "personas", "tags"])
 def test_a_record_that_is_gone_is_told_so(editor: Visitor, store: Store, noun: str, page: str) -> None:
-    for question in ("?id=gone", "?id=", "", "?id=a&id=b", "?name=x"):
+    for question in ("?id=gone", "?id=", "", "?id=a&id=b", "?name=x", "?id=%00"):
         response = editor.get(f"/admin/{noun}/{page}/{question}")
         assert response.status_code == 404
         assert "does not exist, or not any more." in response.text
@@ -189,6 +189,7 @@ def test_a_tag_is_renamed_and_a_taken_name_refused(editor: Visitor, store: Store
     refused = submit(editor, edit(elf.id, "tags"), name="HERO")
     assert refused.status_code == 422
     assert form_in(refused, "seen")["name"] == "HERO"
+    assert "there is already a tag “HERO”. Choose another value, or edit the record that has it" in refused.text
     assert store.tags.find_by_id(elf.id) == now
 
 

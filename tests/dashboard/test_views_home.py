@@ -7,7 +7,7 @@ from flask import Flask
 
 from store import Store
 from store.tables import MODELS
-from tests.dashboard.browsing import messages, resend, submit, told, words
+from tests.dashboard.browsing import messages, names_listed, resend, submit, told, words
 from tests.dashboard.entering import Visitor, a_tandem, make_account
 from tests.factories import make_character, make_tag, make_user, open_test_store, put
 
@@ -113,6 +113,21 @@ def test_one_side_alone_is_told_so(tmp_path: Path, sqlite_url: str) -> None:
             text = visitor.get("/admin/").text
             assert sentence in text
             assert f"DATA_BACKEND={backend}" in text
+
+
+def test_a_file_that_cannot_be_read_hides_no_neighbour(tmp_path: Path, sqlite_url: str) -> None:
+    settings = {"DATABASE_URL": sqlite_url, "DATA_DIR": str(tmp_path / "data"), "DATA_BACKEND": "json"}
+    with a_tandem(tmp_path, **settings) as app:
+        store = app.extensions["tandem_store"]
+        alice, _bram = make_character(store, "Alice"), make_character(store, "Bram")
+        put(tmp_path / "data", f"characters/{alice.id}.json", "{ not json")
+        editor = signed_in(app, "editor")
+        assert names_listed(editor.get("/admin/characters/")) == ["Bram"]
+        refused = editor.get(f"/admin/characters/edit/?id={alice.id}")
+        assert refused.status_code == 503
+        assert f"{alice.id}.json" in told(refused)[0]
+        assert "Mend the file or move it out of the folder" in told(refused)[0]
+        assert f"{alice.id}.json" in editor.get("/admin/").text
 
 
 def signed_in(app: Flask, role: str) -> Visitor:
