@@ -158,7 +158,7 @@ def _make_engine(url: str, *, durable: bool) -> Engine:
         schema = parsed.query.get("schema")
         parsed = parsed.difference_update_query(_PRISMA_ONLY)
         # ISO dates in UTC, whatever the server's defaults are: moments are read as text.
-        settings = "-c DateStyle=ISO -c TimeZone=UTC"
+        settings = f"{parsed.query.get('options', '')} -c DateStyle=ISO -c TimeZone=UTC".lstrip()
         if isinstance(schema, str) and re.fullmatch(r"\w+", schema):
             settings += f" -c search_path={schema},public"
         options["connect_args"] = {"options": settings}

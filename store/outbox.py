@@ -114,6 +114,7 @@ class Outbox:
         files, unwritable = self._side.plan(changes)
         refused.update(unwritable)
         self._side.write(files)
+        self._side.settle(changes, files)
         return refused
 
     def _bring_all_over(self, session: Session, kind: str) -> dict[Entity, StoreError]:

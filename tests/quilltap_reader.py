@@ -1,4 +1,4 @@
-"""A reader as strict as Quilltap 1.3's own, written from the description of its files alone and sharing no code with Tandem.
+"""A reader as strict as Quilltap 1.3's own, written from the description of its files alone, without code of Tandem's.
 
 ``refusal`` says why its validator would turn a record away. ``read_folder`` reads a data folder as its repositories do:
 one bad record empties a whole aggregate, a bad file of its own is skipped.
@@ -11,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-Shape = dict[str, tuple[str, str]]  # key -> type and marks: R required, O may be absent, N null allowed, D has a default
+Shape = dict[
+    str, tuple[str, str]
+]  # key -> type and marks: R required, O may be absent, N null allowed, D has a default
 
 
 def shape(lines: str) -> Shape:
@@ -245,7 +247,7 @@ class Reading:
 
 
 def read_folder(files: dict[str, bytes]) -> Reading:
-    """What Quilltap finds in a data folder, and in ``settings/users/``, where each file has the shape of general.json."""
+    """What Quilltap finds in a data folder, and in ``settings/users/``, whose files have the shape of general.json."""
     reading = Reading()
     for path, data in files.items():
         kind, wanted = _shape_of(path)

@@ -91,15 +91,27 @@ class JsonSide:
         """Whether there is no record at all; a file that cannot be read counts as one."""
         return not any(True for kind in SHELVES for _ in self.entries(kind))
 
-    def clean(self) -> None:
-        """Take away what killed writes left. The caller holds the lock."""
+    def settle(self, kinds: Iterable[str], written: Iterable[str]) -> None:
+        """Make sure of files that were as they should be already: whoever renamed them may have died before the folder
+        was on the disk. The folders of files just ``written`` are. The caller holds the lock.
+        """
+        done = {path.rpartition("/")[0] for path in written}
         with told_as_json_side(self.data_dir):
-            remove_leftovers(
-                self.system, {self.data_dir / path for shelf in SHELVES.values() for path in shelf.folders()}
-            )
+            for folder in dict.fromkeys(folder for kind in kinds for folder in SHELVES[kind].folders()):
+                if folder not in done and self.system.is_folder(self.data_dir / folder):
+                    self.system.sync_folder(self.data_dir / folder)
+
+    def clean(self) -> None:
+        """Take away what killed writes left, and put on the disk what they had not yet. The caller holds the lock."""
+        folders = [self.data_dir / path for shelf in SHELVES.values() for path in shelf.folders()]
+        with told_as_json_side(self.data_dir):
+            remove_leftovers(self.system, folders)
             with contextlib.suppress(UnreadableError):
                 if double := UserFiles().double(self.system, self.data_dir):
                     self.system.remove(self.data_dir / double)
+            for folder in (self.data_dir.parent, self.data_dir, *folders):
+                if self.system.is_folder(folder):
+                    self.system.sync_folder(folder)
 
     def set_aside(self, kind: str, ids: Iterable[str]) -> None:
         """Copy the files of records into the quarantine before they go. The caller holds the lock."""

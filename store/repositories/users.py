@@ -33,7 +33,7 @@ class UsersRepository(Repository[User]):
         return found[0] if found else None
 
     def get_current_user(self) -> User | None:
-        """The oldest user, whom Quilltap 1.3 takes for the only one. Raises UnreadableError when that cannot be told."""
+        """The oldest user, whom Quilltap 1.3 takes for the only one. Raises UnreadableError when the file is torn."""
         with self._backend.reading() as connection:
             oldest = sa.select(self._main.c.id).order_by(self._main.c.createdAt, self._main.c.id).limit(1)
             record_id = connection.scalar(oldest)

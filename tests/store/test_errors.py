@@ -49,9 +49,11 @@ def test_it_hangs_where_it_is_drawn(kind: type[StoreError]) -> None:
 def test_every_error_has_a_docstring_and_a_hint_of_its_own(kind: type[StoreError]) -> None:
     assert kind.__doc__
     made = make(kind)
-    assert made.hint.endswith((".", "!")) and made.hint[0].isupper()
+    assert made.hint.endswith((".", "!"))
+    assert made.hint[0].isupper()
     assert made.hint != StoreError.hint_by_default
-    assert made.sentence == f"{made.message} {made.hint}" and str(made) == made.message
+    assert made.sentence == f"{made.message} {made.hint}"
+    assert str(made) == made.message
 
 
 def make(kind: type[StoreError]) -> StoreError:

@@ -25,10 +25,16 @@ def test_without_any_variable_everything_lies_beside_the_app(tmp_path: Path) -> 
     settings = read(tmp_path)
     assert settings.database_url == f"sqlite:///{tmp_path}/instance/tandem.sqlite"
     assert (settings.data_dir, settings.public_dir) == (tmp_path / "data", tmp_path / "public")
-    assert settings.own_dir == tmp_path / "data.tandem" and settings.instance_dir == tmp_path / "instance"
+    assert settings.own_dir == tmp_path / "data.tandem"
+    assert settings.instance_dir == tmp_path / "instance"
     assert (settings.data_backend, settings.jobs) == ("dual", "embedded")
     assert settings.jobs_queue == f"sqlite:///{tmp_path}/instance/jobs.sqlite"
-    assert (settings.host, settings.port, settings.verbose, settings.verbose_migration) == ("127.0.0.1", 5000, False, False)
+    assert (settings.host, settings.port, settings.verbose, settings.verbose_migration) == (
+        "127.0.0.1",
+        5000,
+        False,
+        False,
+    )
 
 
 def test_every_variable_is_read(tmp_path: Path) -> None:
@@ -75,7 +81,10 @@ def test_the_backend_has_quilltaps_spellings(tmp_path: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("url", "read_as"),
     [
-        ("postgresql://u@h/d?schema=public&sslmode=require", "postgresql+psycopg://u@h/d?schema=public&sslmode=require"),
+        (
+            "postgresql://u@h/d?schema=public&sslmode=require",
+            "postgresql+psycopg://u@h/d?schema=public&sslmode=require",
+        ),
         ("postgres://u@h/d", "postgresql+psycopg://u@h/d"),
         ("postgresql+psycopg://u@h/d", "postgresql+psycopg://u@h/d"),
         ("sqlite:///below/it.sqlite", "sqlite:///ROOT/below/it.sqlite"),
@@ -110,7 +119,8 @@ def test_all_wrong_values_are_named_together_and_nothing_is_made(tmp_path: Path)
     with pytest.raises(SettingsError) as refused:
         read(tmp_path, **wrong)
     assert {name for name in wrong if re.search(rf"\b{name}\b", refused.value.message)} == wrong.keys()
-    assert refused.value.hint and "short" not in refused.value.message
+    assert refused.value.hint
+    assert "short" not in refused.value.message
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -138,17 +148,21 @@ def test_secrets_are_made_once_and_readable_by_their_owner_only(
     for name in ("encryption-master-pepper", "secret-key"):
         path = tmp_path / "instance" / name
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert str(path) in caplog.text and path.read_text() not in caplog.text
-    assert len(first.encryption_master_pepper) >= 32 and len(first.secret_key) >= 32
+        assert str(path) in caplog.text
+        assert path.read_text() not in caplog.text
+    assert len(first.encryption_master_pepper) >= 32
+    assert len(first.secret_key) >= 32
     assert first.encryption_master_pepper != first.secret_key
     caplog.clear()
-    assert read(tmp_path) == first and caplog.text == ""
+    assert read(tmp_path) == first
+    assert caplog.text == ""
     assert sorted(path.name for path in (tmp_path / "instance").iterdir()) == ["encryption-master-pepper", "secret-key"]
 
 
 def test_a_secret_does_not_show_in_the_settings_text(tmp_path: Path) -> None:
     settings = read(tmp_path)
-    assert settings.encryption_master_pepper not in repr(settings) and settings.secret_key not in repr(settings)
+    assert settings.encryption_master_pepper not in repr(settings)
+    assert settings.secret_key not in repr(settings)
 
 
 def test_an_empty_secret_file_is_not_replaced(tmp_path: Path) -> None:
@@ -174,5 +188,6 @@ def test_two_processes_that_start_together_have_the_same_secrets(tmp_path: Path)
     command = [sys.executable, "-c", RACER, str(tmp_path), str(time.time() + 1.5)]
     racers = [subprocess.Popen(command, cwd=ROOT, env={}, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     told = {racer.communicate(timeout=60)[0] for racer in racers}
-    assert len(told) == 1 and len(told.pop()) > 64
+    assert len(told) == 1
+    assert len(told.pop()) > 64
     assert len(list((tmp_path / "instance").iterdir())) == 2

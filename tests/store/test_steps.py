@@ -49,25 +49,30 @@ def only_json(tmp_path: Path, ready_url: str) -> Iterator[Store]:
 
 def test_two_empty_sides_are_in_step(tmp_path: Path, ready_url: str) -> None:
     store = open_test_store(tmp_path, ready_url)
-    assert store.step.in_step and make_user(store) in store.users.find_all()
+    assert store.step.in_step
+    assert make_user(store) in store.users.find_all()
     assert_everything_is_equal(store)
     store = reopened(store, tmp_path)
-    assert store.step.in_step and len(store.users.find_all()) == 1
+    assert store.step.in_step
+    assert len(store.users.find_all()) == 1
     store.close()
 
 
 def test_a_full_database_writes_nothing_to_an_empty_side_by_itself(tmp_path: Path, only_sql: Store) -> None:
     store = reopened(only_sql, tmp_path)
     assert (store.step.in_step, store.step.can_fill_json) == (False, True)
-    assert store.step.sentence and store.step.hint
+    assert store.step.sentence
+    assert store.step.hint
     result = store.users.create({"email": "late@example.org"})
     assert (result.sources.sql, result.sources.json, result.sources.consistent) == (True, False, False)
     assert isinstance(result.sources.error, NotInStepError)
-    assert files_below(tmp_path / "data") == {} and store.pending() == 1
+    assert files_below(tmp_path / "data") == {}
+    assert store.pending() == 1
     assert any(isinstance(problem, NotInStepError) for problem in store.problems())
     before = sql_rows(store)
     store.fill_json_side()
-    assert store.step.in_step and sql_rows(store) == before
+    assert store.step.in_step
+    assert sql_rows(store) == before
     assert_everything_is_equal(store)
     store = reopened(store, tmp_path)
     assert store.step.in_step
@@ -122,10 +127,12 @@ def test_two_sides_that_differ_are_left_as_they_are(tmp_path: Path, how: str) ->
     DAMAGES[how](data, f"characters/{alice.id}.json")
     files = files_below(data)
     store = open_test_store(tmp_path)
-    assert not store.step.in_step and "differ" in store.step.sentence
+    assert not store.step.in_step
+    assert "differ" in store.step.sentence
     before = sql_rows(store)
     assert not store.characters.update(alice.id, {"title": "Dr"}).sources.consistent
-    assert files_below(data) == files and sql_rows(store) != before
+    assert files_below(data) == files
+    assert sql_rows(store) != before
     store.close()
 
 
@@ -148,7 +155,8 @@ def test_a_data_folder_that_is_gone_is_not_filled_silently(tmp_path: Path) -> No
     store.close()
     shutil.rmtree(tmp_path / "data")  # or a disk that was not mounted
     store = open_test_store(tmp_path)
-    assert not store.step.in_step and store.step.can_fill_json
+    assert not store.step.in_step
+    assert store.step.can_fill_json
     assert files_below(tmp_path / "data") == {}
     store.fill_json_side()
     assert_everything_is_equal(store)
@@ -174,7 +182,8 @@ def test_what_was_deleted_while_nobody_looked_is_caught_up_with(tmp_path: Path) 
     with store.database.engine.begin() as connection:
         connection.exec_driver_sql(f"DELETE FROM users WHERE id = '{user}'")
     store = reopened(store, tmp_path)
-    assert store.step.in_step and store.pending() == 0
+    assert store.step.in_step
+    assert store.pending() == 0
     assert_everything_is_equal(store)
     store.close()
 
@@ -199,7 +208,8 @@ def test_a_killed_fill_goes_on_at_the_next_start(tmp_path: Path, only_sql: Store
         dying.fill_json_side()
     assert len([path for path in files_below(tmp_path / "data") if ".tandem-" not in path]) == at - 1
     store = reopened(dying, tmp_path)
-    assert store.step.in_step and store.problems() == []
+    assert store.step.in_step
+    assert store.problems() == []
     assert_everything_is_equal(store)
     assert not [path for path in files_below(tmp_path / "data") if ".tandem-" in path]
     store.close()
@@ -222,8 +232,10 @@ def test_a_full_disk_stops_no_write_and_is_caught_up_with(tmp_path: Path, ready_
     alice = make_character(store, name="Alice")
     disk.full = True
     result = store.characters.update(alice.id, {"name": "Alicia"})
-    assert result.value.name == "Alicia" and not result.sources.consistent
-    assert "no room left" in result.sources.error.message and result.sources.error.hint
+    assert result.value.name == "Alicia"
+    assert not result.sources.consistent
+    assert "no room left" in result.sources.error.message
+    assert result.sources.error.hint
     assert store.compare("character", alice.id).state == "pending"
     assert b"Alice" in (tmp_path / f"data/characters/{alice.id}.json").read_bytes()
     disk.full = False
@@ -241,7 +253,8 @@ def test_in_json_mode_a_full_disk_leaves_files_and_answers_as_they_were(tmp_path
     disk.full = True
     with pytest.raises(JsonSideError, match="no room left"):
         store.characters.update(alice.id, {"name": "Alicia"})
-    assert files_below(tmp_path / "data") == files and store.characters.find_by_id(alice.id) == alice
+    assert files_below(tmp_path / "data") == files
+    assert store.characters.find_by_id(alice.id) == alice
     disk.full = False
     assert store.characters.update(alice.id, {"name": "Alicia"}).value.name == "Alicia"
     store.close()

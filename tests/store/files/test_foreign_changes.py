@@ -1,4 +1,4 @@
-"""In json mode the files are the truth, whoever writes them: changes are noticed, later keys are kept, odd spellings are read."""
+"""In json mode the files are the truth, whoever writes them: changes are noticed, later keys kept, odd spellings read."""
 
 import os
 import time
@@ -58,7 +58,8 @@ def test_a_replaced_new_or_removed_file_is_seen_in_lists_at_once(opener: Opener,
     put(data, "characters/eve-2.json", copy)
     assert names() == ["Alicia", "Eve", "Eve 2"]
     file_of(data, eve.id).unlink()
-    assert names() == ["Alicia", "Eve 2"] and store.characters.find_by_id(eve.id) is None
+    assert names() == ["Alicia", "Eve 2"]
+    assert store.characters.find_by_id(eve.id) is None
 
 
 @pytest.mark.slow
@@ -83,7 +84,8 @@ def test_two_stores_on_one_folder_never_serve_stale_data(opener: Opener) -> None
     fox = make_tag(one, name="Fox")
     assert {tag.name for tag in two.tags.find_all()} == {"Ent", "Fox"} == {tag.name for tag in one.tags.find_all()}
     one.tags.delete(elf.id)
-    assert list(two.tags.find_all()) == [fox] and two.tags.find_by_id(elf.id) is None
+    assert list(two.tags.find_all()) == [fox]
+    assert two.tags.find_by_id(elf.id) is None
 
 
 def test_a_removed_persona_file_leaves_the_link_as_it_is(opener: Opener, data: Path) -> None:
@@ -105,9 +107,11 @@ def test_a_record_quilltap_rewrote_loses_its_extras_and_is_read(opener: Opener, 
     del record["extras"]
     put(data, f"characters/{alice.id}.json", orjson.dumps(record, option=orjson.OPT_INDENT_2))
     read = store.characters.find_by_id(alice.id)
-    assert read.tags == (tag.id,) and store.problems() == []
+    assert read.tags == (tag.id,)
+    assert store.problems() == []
     link = store.characters.update(alice.id, {"title": "Dr"}).value.extras.tagLinks[0]
-    assert link.tagId == tag.id and store.characters.update(alice.id, {"title": "M"}).value.extras.tagLinks[0] == link
+    assert link.tagId == tag.id
+    assert store.characters.update(alice.id, {"title": "M"}).value.extras.tagLinks[0] == link
 
 
 LATER_KEYS = {
@@ -143,7 +147,8 @@ def test_a_key_of_a_later_quilltap_is_kept_by_a_rewrite(opener: Opener, data: Pa
     added = new.removeprefix(old).strip().rstrip(",")
     text = (data / path).read_text()
     assert "".join(added.split()) in "".join(text.split())
-    assert any(changed in text for changed in ("Ent", "a.png", '"Dr"')) and store.problems() == []
+    assert any(changed in text for changed in ("Ent", "a.png", '"Dr"'))
+    assert store.problems() == []
     assert store.pending() == 0
 
 
@@ -200,5 +205,7 @@ def test_an_empty_folder_of_quilltaps_own_is_no_trouble(opener: Opener, data: Pa
     put(data, "characters/x.json.lock", "")
     store = opener()
     make_character(store)
-    assert len(store.characters.find_all()) == 1 and store.problems() == []
-    assert (data / "characters/notes.txt").read_text() == "mine" and (data / "characters/x.json.lock").exists()
+    assert len(store.characters.find_all()) == 1
+    assert store.problems() == []
+    assert (data / "characters/notes.txt").read_text() == "mine"
+    assert (data / "characters/x.json.lock").exists()

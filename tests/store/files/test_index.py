@@ -1,4 +1,4 @@
-"""The derived index of json mode holds nothing of its own: it can be deleted, damaged or of another version at any time."""
+"""The derived index of json mode has nothing of its own: it may be deleted, damaged or of another version at any time."""
 
 import sqlite3
 from pathlib import Path
@@ -30,7 +30,8 @@ def test_it_can_be_deleted_between_two_starts(opener: Opener, index: Path, data:
     before, files = state(first), files_below(data)
     first.close()
     remove(index)
-    assert state(opener()) == before and files_below(data) == files
+    assert state(opener()) == before
+    assert files_below(data) == files
 
 
 def test_it_can_be_deleted_while_the_store_is_open(opener: Opener, index: Path) -> None:
@@ -43,7 +44,8 @@ def test_it_can_be_deleted_while_the_store_is_open(opener: Opener, index: Path) 
     alice = make_character(store, tags=[tag.id])
     remove(index)
     assert store.characters.update(alice.id, {"title": "Dr"}).value.tags == (tag.id,)
-    assert index.exists() and len(store.characters.find_all()) == 1
+    assert index.exists()
+    assert len(store.characters.find_all()) == 1
 
 
 DAMAGE = {
@@ -64,7 +66,8 @@ def test_a_damaged_one_is_made_anew_at_the_next_start(opener: Opener, index: Pat
     first.close()
     index.write_bytes(DAMAGE[how](index.read_bytes()))
     store = opener()
-    assert state(store) == before and files_below(data) == files
+    assert state(store) == before
+    assert files_below(data) == files
     assert make_character(store, name="Third") in store.characters.find_all()
 
 
@@ -99,7 +102,8 @@ def test_rows_changed_behind_its_back_never_reach_a_file(opener: Opener, index: 
 def test_both_stores_of_a_folder_may_use_one_index(opener: Opener, index: Path) -> None:
     one, two = opener(), opener()
     made = [make_tag(store, name=f"T{number}") for number, store in enumerate((one, two, one, two))]
-    assert state(one) == state(two) and len(made) == len(one.tags.find_all())
+    assert state(one) == state(two)
+    assert len(made) == len(one.tags.find_all())
     remove(index)
     make_tag(two, name="more")
     assert len(one.tags.find_all()) == len(two.tags.find_all()) == 5

@@ -61,7 +61,8 @@ def test_one_is_changed_while_others_are_made(opener: Opener, backend: str) -> N
             store.tags.update(elf.id, {"name": f"Elf {number}"})
 
     assert all_at_once(work, 10) == []
-    assert len(store.tags.find_all()) == 6 and store.tags.find_by_id(elf.id).name != "Elf"
+    assert len(store.tags.find_all()) == 6
+    assert store.tags.find_by_id(elf.id).name != "Elf"
 
 
 @pytest.mark.parametrize("backend", ["sql", "json", "dual"])
@@ -135,17 +136,17 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.stdout.close()
 
 
-def test_while_another_process_writes_a_dual_write_leaves_the_file_for_later(
-    opener: Opener, tmp_path: Path
-) -> None:
+def test_while_another_process_writes_a_dual_write_leaves_the_file_for_later(opener: Opener, tmp_path: Path) -> None:
     store = opener("dual")
     make_user(store)
     process = another_holder(tmp_path)
     try:
         written = store.users.create({"email": "b@example.org"})
         assert (written.sources.sql, written.sources.json, written.sources.consistent) == (True, False, False)
-        assert isinstance(written.sources.error, LockedError) and str(process.pid) in written.sources.error.message
-        assert store.users.find_by_id(written.value.id) == written.value and store.pending() == 1
+        assert isinstance(written.sources.error, LockedError)
+        assert str(process.pid) in written.sources.error.message
+        assert store.users.find_by_id(written.value.id) == written.value
+        assert store.pending() == 1
     finally:
         end(process)
     store.outbox.apply()
@@ -175,7 +176,8 @@ def test_what_a_killed_write_left_is_taken_away_at_the_next_start(opener: Opener
     quilltaps = put(data, "characters/x.json.tmp.0123abcd", "Quilltap's own, perhaps at work")
     store = opener("json")
     assert [path.name for path in data.rglob("*") if ".tandem-" in path.name] == []
-    assert quilltaps.exists() and list(store.characters.find_all()) == []
+    assert quilltaps.exists()
+    assert list(store.characters.find_all()) == []
 
 
 def test_a_listing_is_complete_while_files_come_and_go(tmp_path: Path) -> None:

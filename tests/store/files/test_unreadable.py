@@ -1,4 +1,4 @@
-"""Unreadable is not empty: what cannot be parsed is never taken for missing, never written over, and hides no neighbour."""
+"""Unreadable is not empty: what cannot be parsed is never taken for missing or written over, and hides no neighbour."""
 
 from pathlib import Path
 
@@ -30,7 +30,9 @@ def refused(store: Store, write: object, *args: object, match: str = "") -> Unre
         sources = write(*args).sources  # type: ignore[operator]
         assert (sources.sql, sources.json, sources.consistent) == (True, False, False)
         error = sources.error
-    assert isinstance(error, UnreadableError) and match in error.message and error.hint
+    assert isinstance(error, UnreadableError)
+    assert match in error.message
+    assert error.hint
     assert error in store.problems() or error.message in [one.message for one in store.problems()]
     return error
 
@@ -67,7 +69,8 @@ def test_a_torn_tags_file_is_told_and_its_records_are_not_missing(opener: Opener
     store = opener("json")
     tag = make_tag(store)
     put(data, "tags/tags.json", b'{"tags": [')
-    assert list(store.tags.find_all()) == [] and len(store.tags.find_all().problems) == 1
+    assert list(store.tags.find_all()) == []
+    assert len(store.tags.find_all().problems) == 1
     for question in (store.tags.find_by_id, store.tags.delete):
         with pytest.raises(UnreadableError, match=r"tags/tags\.json"):
             question(tag.id)
@@ -93,7 +96,9 @@ def test_a_mended_tags_file_is_used_again(store: Store, data: Path) -> None:
     put(data, "tags/tags.json", whole)
     make_tag(store, name="After")
     names = {tag.name for tag in store.tags.find_all()}
-    assert {"Elf", "After"} <= names and store.problems() == [] and store.pending() == 0
+    assert {"Elf", "After"} <= names
+    assert store.problems() == []
+    assert store.pending() == 0
     assert store.tags.find_by_id(elf.id) == elf
 
 
@@ -105,10 +110,13 @@ def test_one_bad_tag_stays_in_the_file_and_its_neighbours_are_usable(store: Stor
     assert store.tags.update(elf.id, {"name": "Ent"}).sources.consistent
     assert store.tags.create(tag_fields(store, "New")).sources.consistent
     text = path.read_text()
-    assert '"name": "Ent"' in text and '"name": "New"' in text and '"nameLower": 5' in text
+    assert '"name": "Ent"' in text
+    assert '"name": "New"' in text
+    assert '"nameLower": 5' in text
     error = refused(store, store.tags.update, fox.id, {"name": "Vixen"}, match=fox.id)
     assert "nameLower" in error.message
-    assert '"nameLower": 5' in path.read_text() and "Vixen" not in path.read_text()
+    assert '"nameLower": 5' in path.read_text()
+    assert "Vixen" not in path.read_text()
 
 
 @pytest.mark.parametrize("junk", ["5", "null", '"text"', "[]", "{}", '{"id": 7}', '{"id": "x", "name": "no owner"}'])
@@ -141,12 +149,15 @@ def test_a_bad_line_beside_the_tags_stays_and_its_neighbours_are_usable(store: S
     assert store.tags.update("theme-1", {"name": "Odder"}).sources.consistent
     make_tag(store, id="theme-2", name="New")
     lines = path.read_bytes().splitlines()
-    assert b'{"torn": ' in lines and b'{"id": "theme-9", "name": 5}' in lines and len(lines) == 4
+    assert b'{"torn": ' in lines
+    assert b'{"id": "theme-9", "name": 5}' in lines
+    assert len(lines) == 4
     refused(store, store.tags.create, {**tag_fields(store, "Nine"), "id": "theme-9"}, match="extras/tags.jsonl, line")
     assert path.read_bytes().splitlines() == lines
     if store.settings.data_backend == "json":
         problems = [problem.message for problem in store.tags.find_all().problems]
-        assert len(problems) == 2 and any("line 3" in one for one in problems)
+        assert len(problems) == 2
+        assert any("line 3" in one for one in problems)
 
 
 def test_an_unreadable_character_is_left_alone_and_others_are_fine(store: Store, data: Path) -> None:
@@ -165,7 +176,8 @@ def test_a_character_in_the_wrong_file_is_told(opener: Opener, data: Path) -> No
     alice = make_character(store)
     put(data, "characters/copy.json", (data / f"characters/{alice.id}.json").read_bytes())
     found = store.characters.find_all()
-    assert list(found) == [alice] and "copy" in found.problems[0].message
+    assert list(found) == [alice]
+    assert "copy" in found.problems[0].message
     assert store.characters.update(alice.id, {"name": "Alicia"}).value.name == "Alicia"
     assert b"Alicia" not in (data / "characters/copy.json").read_bytes()
 
@@ -177,7 +189,8 @@ def test_an_unreadable_persona_does_not_lose_its_link(store: Store, data: Path) 
     path.write_bytes(b"{")
     assert [link.personaId for link in store.characters.find_by_id(alice.id).personaLinks] == [persona.id]
     store.characters.update(alice.id, {"name": "Alicia"})
-    assert path.read_bytes() == b"{" and persona.id.encode() in (data / f"characters/{alice.id}.json").read_bytes()
+    assert path.read_bytes() == b"{"
+    assert persona.id.encode() in (data / f"characters/{alice.id}.json").read_bytes()
 
 
 def test_an_unreadable_first_user_is_not_replaced_by_the_next(store: Store, data: Path) -> None:
@@ -232,7 +245,8 @@ def test_a_user_with_impossible_raw_values_hides_no_neighbour(
     text = orjson.dumps(record, option=orjson.OPT_INDENT_2).replace(f'"{2**70}"'.encode(), str(2**70).encode())
     path.write_bytes(text)
     found = store.users.find_all()
-    assert list(found) == [first] and second.id in found.problems[0].message
+    assert list(found) == [first]
+    assert second.id in found.problems[0].message
     assert path.read_bytes() == text
 
 
@@ -242,12 +256,17 @@ def test_a_record_sql_cannot_give_to_a_file_waits_and_hinders_no_other(opener: O
     with store.database.engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE characters SET title = 'a' || char(0) WHERE id = '{alice.id}'")
     assert store.characters.update(eve.id, {"name": "Eva"}).sources.consistent
-    assert store.pending() == 1 and store.pending("character", alice.id) == 1
+    assert store.pending() == 1
+    assert store.pending("character", alice.id) == 1
     (problem,) = store.problems()
-    assert isinstance(problem, InvalidRecordError) and alice.id in problem.message and "title" in problem.problems
+    assert isinstance(problem, InvalidRecordError)
+    assert alice.id in problem.message
+    assert "title" in problem.problems
     assert store.compare("character", alice.id).state == "pending"
     store.characters.update(alice.id, {"title": "Dr"})
-    assert store.pending() == 0 and store.problems() == [] and store.compare("character", alice.id).state == "equal"
+    assert store.pending() == 0
+    assert store.problems() == []
+    assert store.compare("character", alice.id).state == "equal"
 
 
 def test_a_folder_where_a_file_should_be_is_no_missing_file(opener: Opener, data: Path) -> None:

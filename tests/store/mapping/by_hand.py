@@ -20,7 +20,9 @@ def insert_by_hand(store: Store, rows: InsertedRows) -> None:
                 if on_sqlite and name in values:
                     values[name] = f"{values[name]}000"
             columns = ", ".join(f'"{name}"' for name in values)
-            places = ", ".join(f"CAST(:{n} AS jsonb)" if n == "sillyTavernData" and not on_sqlite else f":{n}" for n in values)
+            places = ", ".join(
+                f"CAST(:{n} AS jsonb)" if n == "sillyTavernData" and not on_sqlite else f":{n}" for n in values
+            )
             connection.execute(sa.text(f"INSERT INTO {table} ({columns}) VALUES ({places})"), values)
 
 

@@ -12,22 +12,41 @@ from store.tables.base import JSON_NULL
 
 UUIDS = st.uuids().map(str)
 SOME_TEXT = ("", "0", "null", "a\u2028b\u2029", "😀", "\x01", "\x7f", '"\\/', " \t\r\n", "é", "\ufeff")
-TEXT = st.sampled_from(SOME_TEXT) | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
+TEXT = st.sampled_from(SOME_TEXT) | st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12
+)
 IDS = UUIDS | UUIDS.map(str.upper) | TEXT.filter(bool) | st.sampled_from(["user-123", "..", "a/b", "ü"])
 MAYBE_TEXT = st.none() | TEXT
 FLAGS = st.booleans()
 _FIRST = datetime(1, 1, 1)
 _SOME_MOMENTS = ("0001-01-01T00:00:00.000Z", "1969-12-31T23:59:59.999Z", "2024-02-29T12:00:00.001Z")
-MOMENTS = st.sampled_from((*_SOME_MOMENTS, "9999-12-31T23:59:59.999Z")) | st.integers(
-    0, 315_537_897_599_999
-).map(lambda ms: f"{(_FIRST + timedelta(milliseconds=ms)).isoformat(timespec='milliseconds')}Z")
+MOMENTS = st.sampled_from((*_SOME_MOMENTS, "9999-12-31T23:59:59.999Z")) | st.integers(0, 315_537_897_599_999).map(
+    lambda ms: f"{(_FIRST + timedelta(milliseconds=ms)).isoformat(timespec='milliseconds')}Z"
+)
 MAYBE_MOMENTS = st.none() | MOMENTS
 _NUMBERS = st.sampled_from(
-    ["0", "-0", "1", "1.0", "1.00", "-1.50", "0.1234567890123456789012", "18446744073709551616", "9007199254740993"]
-    + ["-9223372036854775808", "9223372036854775807", "9223372036854775808", "1e5", "1E-7", "123456789012345678901234.5"]
+    [
+        "0",
+        "-0",
+        "1",
+        "1.0",
+        "1.00",
+        "-1.50",
+        "0.1234567890123456789012",
+        "18446744073709551616",
+        "9007199254740993",
+        "-9223372036854775808",
+        "9223372036854775807",
+        "9223372036854775808",
+        "1e5",
+        "1E-7",
+        "123456789012345678901234.5",
+    ]
 ) | st.from_regex(r"\A-?(0|[1-9][0-9]{0,24})(\.[0-9]{1,24})?([eE][+-]?[0-9]{1,2})?\Z")
 _LEAVES = st.none() | FLAGS | TEXT | st.integers(-(2**80), 2**80) | _NUMBERS.map(codec.number)
-JSON = st.recursive(_LEAVES, lambda some: st.lists(some, max_size=3) | st.dictionaries(TEXT, some, max_size=3), max_leaves=8)
+JSON = st.recursive(
+    _LEAVES, lambda some: st.lists(some, max_size=3) | st.dictionaries(TEXT, some, max_size=3), max_leaves=8
+)
 # SQL NULL, JSON null, any JSON at all, and mostly objects.
 FREE_FORM = (
     st.sampled_from([None, JSON_NULL, False, 0, "", [], {}])

@@ -23,10 +23,19 @@ ROWS: InsertedRows = [
     (
         "users",
         {
-            **{"id": ADA, "email": "ada@example.org", "emailVerified": f"{DAY_1}000", "passwordHash": "$2b$12$x/y"},
-            **{"totpSecret": "aa", "totpSecretIv": "bb", "totpSecretAuthTag": "cc", "totpEnabled": True},
-            **{"backupCodes": "dd", "backupCodesIv": "ee", "backupCodesAuthTag": "ff"},
-            **{"createdAt": DAY_1, "updatedAt": DAY_2},
+            "id": ADA,
+            "email": "ada@example.org",
+            "emailVerified": f"{DAY_1}000",
+            "passwordHash": "$2b$12$x/y",
+            "totpSecret": "aa",
+            "totpSecretIv": "bb",
+            "totpSecretAuthTag": "cc",
+            "totpEnabled": True,
+            "backupCodes": "dd",
+            "backupCodesIv": "ee",
+            "backupCodesAuthTag": "ff",
+            "createdAt": DAY_1,
+            "updatedAt": DAY_2,
         },
     ),
     (
@@ -36,8 +45,12 @@ ROWS: InsertedRows = [
     (
         "chat_settings",
         {
-            **{"id": "12121212-0000-4000-8000-000000000001", "userId": BOB, "avatarDisplayMode": "GROUP_ONLY"},
-            **{"avatarDisplayStyle": "", "createdAt": DAY_3, "updatedAt": DAY_3},
+            "id": "12121212-0000-4000-8000-000000000001",
+            "userId": BOB,
+            "avatarDisplayMode": "GROUP_ONLY",
+            "avatarDisplayStyle": "",
+            "createdAt": DAY_3,
+            "updatedAt": DAY_3,
         },
     ),
     ("tags", {**_OWNED, "id": FOX, "name": "Fox", "nameLower": "fox"}),
@@ -49,9 +62,18 @@ ROWS: InsertedRows = [
     (
         "characters",
         {
-            **{**_OWNED, "id": ALICE, "name": 'Alice "A" \\', "title": None, "description": "", "personality": "é 😀"},
-            **{"scenario": "line\nline\ttab", "firstMessage": "\x01\x7f", "exampleDialogues": "", "isFavorite": True},
-            **{"sillyTavernData": "[1.0]", "defaultImageId": IMAGE},
+            **_OWNED,
+            "id": ALICE,
+            "name": 'Alice "A" \\',
+            "title": None,
+            "description": "",
+            "personality": "é 😀",
+            "scenario": "line\nline\ttab",
+            "firstMessage": "\x01\x7f",
+            "exampleDialogues": "",
+            "isFavorite": True,
+            "sillyTavernData": "[1.0]",
+            "defaultImageId": IMAGE,
         },
     ),
     ("personas", {**_OWNED, "id": QUEEN, "name": "Queen", "description": "", "sillyTavernData": '{"b": {}, "a": []}'}),
@@ -111,7 +133,8 @@ def test_the_files_written_by_hand_are_read_to_the_same_records(tmp_path: Path) 
     store = open_test_store(tmp_path, backend="json")
     try:
         alice = store.characters.find_by_id(ALICE)
-        assert alice.value("sillyTavernData") == [json.loads("1.0")] and alice.extras.tagLinks[0].id == "link 10"
+        assert alice.value("sillyTavernData") == [json.loads("1.0")]
+        assert alice.extras.tagLinks[0].id == "link 10"
         assert [one.chatId for one in alice.extras.avatarOverrides] == [CHAT_2, CHAT]
         assert store.users.find_by_id(BOB).value("totpSecretIv") == ""
         assert store.users.find_by_id(ADA).user.extras.syntheticChatSettings is True

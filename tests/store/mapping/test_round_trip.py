@@ -151,7 +151,9 @@ def test_a_real_database_gives_back_what_it_was_given(kind: str, database: Datab
                     connection.execute(sa.insert(child.table), before[child.table.name])
             stored = rows.load(connection, mapping, [record_id])[record_id]
             assert exactly(stored) == exactly(before)
-            rows.insert(connection, mapping, _moved(from_bytes(mapping, to_bytes(mapping, stored)), connection, mapping))
+            rows.insert(
+                connection, mapping, _moved(from_bytes(mapping, to_bytes(mapping, stored)), connection, mapping)
+            )
             again = rows.load(connection, mapping, [record_id])[record_id]
             assert exactly(own(mapping, again)) == exactly(own(mapping, before))
             transaction.rollback()

@@ -24,8 +24,14 @@ ROWS: InsertedRows = [
     ("tags", {"id": FOX, "userId": ADA, "name": "Fox", "nameLower": "fox", "createdAt": LATE, "updatedAt": LATE}),
     ("tags", {"id": ELF, "userId": ADA, "name": "Elf", "nameLower": "elf", "createdAt": LATE, "updatedAt": LATE}),
     ("tags", {"id": ODD, "userId": ADA, "name": "Ü", "nameLower": "ü", "createdAt": EARLY, "updatedAt": LATE}),
-    ("personas", {"id": QUEEN, "userId": ADA, "name": "Queen", "description": "", "createdAt": LATE, "updatedAt": LATE}),
-    ("personas", {"id": KING, "userId": ADA, "name": "K\u2028", "description": "\n", "createdAt": LATE, "updatedAt": LATE}),
+    (
+        "personas",
+        {"id": QUEEN, "userId": ADA, "name": "Queen", "description": "", "createdAt": LATE, "updatedAt": LATE},
+    ),
+    (
+        "personas",
+        {"id": KING, "userId": ADA, "name": "K\u2028", "description": "\n", "createdAt": LATE, "updatedAt": LATE},
+    ),
     *(
         (
             "characters",
@@ -95,7 +101,7 @@ def test_what_was_typed_is_what_the_file_says(on_sqlite: dict[str, bytes]) -> No
     ]
     assert json.loads(alice)["tags"] == [FOX, ODD, ELF]
     shown = alice[alice.index('"sillyTavernData"') : alice.index('"isFavorite"')]
-    wanted = '''"sillyTavernData": {
+    wanted = """"sillyTavernData": {
     "": null,
     "a": [
       1,
@@ -110,6 +116,6 @@ def test_what_was_typed_is_what_the_file_says(on_sqlite: dict[str, bytes]) -> No
     "zz": 2,
     "é": "\u2028"
   },
-  '''
+  """
     assert shown == wanted
     assert json.loads(on_sqlite["characters/Eve%2Ejson.json"])["extras"] == {"raw": {"sillyTavernData": None}}

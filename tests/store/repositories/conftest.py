@@ -25,8 +25,8 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def store(opened: Store) -> Iterator[Store]:
-    """The same, without a record. Whatever a test did: in the end both sides hold the same, the index of ``json`` says what
-    the files say, Quilltap reads them, and when the users are deleted nothing is left."""
+    """The same, without a record. Whatever a test did: in the end both sides hold the same, the index of ``json`` says
+    what the files say, Quilltap reads them, and when the users are deleted nothing is left."""
     empty(opened)
     yield opened
     if opened.settings.data_backend == "dual":

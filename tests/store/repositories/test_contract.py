@@ -1,4 +1,4 @@
-"""What every backend promises: records are made, found and changed; what is given is kept; what is unknown is refused."""
+"""What every backend promises: records are made, found and changed; what is given is kept, what is unknown refused."""
 
 import inspect
 import uuid
@@ -52,7 +52,8 @@ def test_a_record_is_found_as_it_was_made(store: Store, kind: str) -> None:
     made = MAKE[kind](store, name="Ada")
     repository = store.repositories[kind]
     assert repository.find_by_id(made.id) == made
-    assert list(repository.find_all()) == [made] and repository.find_all().problems == []
+    assert list(repository.find_all()) == [made]
+    assert repository.find_all().problems == []
     owner = made.id if kind == "user" else made.userId
     assert list(repository.find_by_user_id(owner)) == [made]
     assert list(repository.find_by_user_id("somebody else")) == []
@@ -63,7 +64,8 @@ def test_a_new_record_gets_a_uuid_and_today(store: Store, kind: str) -> None:
     made = MAKE[kind](store)
     person = made.user if kind == "user" else made
     assert str(uuid.UUID(made.id)) == made.id
-    assert person.createdAt == person.updatedAt and person.createdAt.startswith("20")
+    assert person.createdAt == person.updatedAt
+    assert person.createdAt.startswith("20")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -135,7 +137,9 @@ def test_null_and_empty_and_false_are_three_things(store: Store) -> None:
     data = {"null": None, "empty": "", "false": False, "zero": 0, "list": [], "object": {}}
     made = make_character(store, sillyTavernData=data)
     stored = store.characters.find_by_id(made.id).sillyTavernData
-    assert stored == data and stored["false"] is False and stored["zero"] is not False
+    assert stored == data
+    assert stored["false"] is False
+    assert stored["zero"] is not False
     assert store.characters.update(made.id, {"sillyTavernData": None}).value.sillyTavernData is None
     assert store.characters.update(made.id, {"sillyTavernData": {}}).value.sillyTavernData == {}
 
@@ -188,7 +192,8 @@ def test_a_wrong_value_is_refused_by_record_and_field_and_nothing_is_written(
         store.characters.update(made.id, {"title": "new", field: value})
     if not isinstance(value, dict):  # free-form JSON is refused as a value
         assert isinstance(refused.value, InvalidRecordError)
-        assert field in " ".join(refused.value.problems) and made.id in refused.value.message
+        assert field in " ".join(refused.value.problems)
+        assert made.id in refused.value.message
     assert refused.value.hint
     assert store.characters.find_by_id(made.id) == made
 
@@ -207,7 +212,8 @@ def test_an_id_cannot_be_changed(store: Store, kind: str) -> None:
 def test_what_is_gone_cannot_be_changed(store: Store, kind: str) -> None:
     with pytest.raises(NotFoundError) as refused:
         store.repositories[kind].update("gone", {"name": "x"})
-    assert "gone" in refused.value.message and refused.value.hint
+    assert "gone" in refused.value.message
+    assert refused.value.hint
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -240,7 +246,8 @@ def test_who_saw_an_older_version_is_told_and_shown_the_new_one(store: Store, ki
     theirs = repository.update(made.id, {"name": "Theirs"}).value
     with pytest.raises(ConflictError) as conflict:
         repository.update(made.id, {"name": "Mine"}, expected=repository.version(made))
-    assert conflict.value.current == theirs and conflict.value.hint
+    assert conflict.value.current == theirs
+    assert conflict.value.hint
     assert repository.find_by_id(made.id) == theirs
 
 
@@ -254,7 +261,8 @@ def test_a_write_says_what_each_side_did(store: Store) -> None:
     sources = store.users.create({"email": "a@example.org"}).sources
     sides = {"sql": (True, None), "json": (None, True), "dual": (True, True)}[store.settings.data_backend]
     assert ((sources.sql, sources.json), sources.consistent, sources.error) == (sides, True, None)
-    assert store.pending() == 0 and store.problems() == []
+    assert store.pending() == 0
+    assert store.problems() == []
 
 
 def test_an_id_that_is_no_uuid_is_kept_in_a_file_of_its_own_name(store: Store) -> None:

@@ -34,7 +34,7 @@ def spoil(store: Store) -> None:
         path = store.settings.data_dir / "characters" / f"{BAD}.json"
         path.write_bytes(path.read_bytes().replace(b'"isFavorite": false', b'"isFavorite": "no"'))
         return
-    values = {"sqlite": "\"sillyTavernData\" = '{\"n\": NaN}'", "postgresql": "\"createdAt\" = 'infinity'"}
+    values = {"sqlite": '"sillyTavernData" = \'{"n": NaN}\'', "postgresql": "\"createdAt\" = 'infinity'"}
     with store.database.engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE characters SET {values[store.database.dialect]} WHERE id = '{BAD}'")
 
@@ -49,7 +49,8 @@ def test_the_neighbours_are_found_and_the_bad_one_is_told(store: Store) -> None:
     ):
         assert [one.name for one in found] == ["Good"]
         (problem,) = found.problems
-        assert BAD in problem.message and problem.hint
+        assert BAD in problem.message
+        assert problem.hint
     assert store.characters.find_by_id(GOOD).name == "Good"
     assert "Good" in [row["name"] for row in store.characters.list(Query()).rows]
 
@@ -59,7 +60,8 @@ def test_asking_for_the_bad_one_is_answered_with_the_reason(store: Store) -> Non
         store.characters.find_by_id(BAD)
     named = {"json": "isFavorite", "sqlite": "sillyTavernData", "postgresql": "createdAt"}
     key = "json" if store.settings.data_backend == "json" else store.database.dialect
-    assert named[key] in refused.value.message and refused.value.hint
+    assert named[key] in refused.value.message
+    assert refused.value.hint
 
 
 def test_the_neighbours_can_be_changed(store: Store) -> None:
@@ -88,7 +90,8 @@ def test_the_bad_one_becomes_good_again(store: Store) -> None:
         store.characters.update(BAD, field[store.database.dialect])
     assert sorted(one.name for one in store.characters.find_all()) == ["Bad", "Good"]
     assert store.characters.find_all().problems == []
-    assert store.pending() == 0 and store.problems() == []
+    assert store.pending() == 0
+    assert store.problems() == []
 
 
 def test_a_user_goes_with_everything_but_what_cannot_be_read(store: Store) -> None:
@@ -108,7 +111,8 @@ def test_text_that_is_no_utf_8_hides_no_neighbour(tmp_path: Path, ready_sqlite_u
         connection.exec_driver_sql(f"UPDATE characters SET title = CAST(X'61ff' AS TEXT) WHERE id = '{BAD}'")
     try:
         found = store.characters.find_all()
-        assert [one.name for one in found] == ["Good"] and BAD in found.problems[0].message
+        assert [one.name for one in found] == ["Good"]
+        assert BAD in found.problems[0].message
         assert store.characters.update(GOOD, {"title": "Dr"}).sources.consistent
         rows = store.characters.list(Query()).rows
         assert [(row["name"], row["title"]) for row in rows] == [("Bad", "a?"), ("Good", "Dr")]

@@ -14,7 +14,8 @@ TAGGED = sorted(MAKE)
 def test_a_tag_is_tied_once_and_untied(store: Store, kind: str) -> None:
     record, tag, repository = MAKE[kind](store), make_tag(store), store.repositories[kind]
     tied = repository.add_tag(record.id, tag.id).value
-    assert tied.tags == (tag.id,) and tied.extras.tagLinks[0].tagId == tag.id
+    assert tied.tags == (tag.id,)
+    assert tied.extras.tagLinks[0].tagId == tag.id
     assert repository.add_tag(record.id, tag.id).value == tied
     assert list(repository.find_by_tag(tag.id)) == [tied]
     assert repository.remove_tag(record.id, tag.id).value.tags == ()
@@ -31,7 +32,8 @@ def test_a_tag_and_a_record_that_do_not_exist_cannot_be_tied(store: Store, kind:
         repository.add_tag("nobody", tag.id)
     with pytest.raises(NotFoundError, match="nobody"):
         repository.remove_tag("nobody", tag.id)
-    assert missing.value.hint and gone.value.hint
+    assert missing.value.hint
+    assert gone.value.hint
     assert repository.find_by_id(record.id) == record
 
 
@@ -55,7 +57,8 @@ def test_tags_set_as_a_field_keep_the_links_that_stay(store: Store, kind: str) -
     assert sorted(made.tags) == sorted([elf.id, orc.id])
     stays = next(link for link in made.extras.tagLinks if link.tagId == orc.id)
     changed = store.repositories[kind].update(made.id, {"tags": [orc.id, fox.id]}).value
-    assert sorted(changed.tags) == sorted([orc.id, fox.id]) and stays in changed.extras.tagLinks
+    assert sorted(changed.tags) == sorted([orc.id, fox.id])
+    assert stays in changed.extras.tagLinks
     assert store.repositories[kind].update(made.id, {"tags": []}).value.extras is None
 
 

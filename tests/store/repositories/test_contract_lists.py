@@ -28,7 +28,8 @@ def test_every_kind_has_a_list(store: Store) -> None:
     for kind, record_id in expected.items():
         sort = "email" if kind == "user" else "name"
         page = store.repositories[kind].list(Query(sort=sort))
-        assert [row["id"] for row in page.rows] == [record_id] and page.more is False
+        assert [row["id"] for row in page.rows] == [record_id]
+        assert page.more is False
 
 
 SEARCHES = {
@@ -65,7 +66,8 @@ def test_search_looks_at_titles_and_addresses_too(store: Store) -> None:
     make_character(store, name="Alice", title="Queen")
     make_persona(store, name="Bob", title="King")
     assert names(store, "user", search="COUNTESS", sort="email") == ["Ada"]
-    assert names(store, search="queen") == ["Alice"] and names(store, "persona", search="king") == ["Bob"]
+    assert names(store, search="queen") == ["Alice"]
+    assert names(store, "persona", search="king") == ["Bob"]
 
 
 def test_sorting_is_the_same_everywhere(store: Store) -> None:
@@ -111,7 +113,12 @@ def test_pages_follow_each_other_without_gap_or_repeat(store: Store) -> None:
     for number in range(7):
         make_tag(store, name=f"T{number}", userId=owner)
     pages = [store.tags.list(Query(page=number, page_size=3)) for number in range(4)]
-    assert [[row["name"] for row in page.rows] for page in pages] == [["T0", "T1", "T2"], ["T3", "T4", "T5"], ["T6"], []]
+    assert [[row["name"] for row in page.rows] for page in pages] == [
+        ["T0", "T1", "T2"],
+        ["T3", "T4", "T5"],
+        ["T6"],
+        [],
+    ]
     assert [page.more for page in pages] == [True, True, False, False]
     assert store.tags.list(Query(page_size=7)).more is False
     assert len(store.tags.list(Query(page=-1, page_size=0)).rows) == 1

@@ -21,7 +21,8 @@ def test_an_address_belongs_to_one_user(store: Store) -> None:
     make_user(store, email="a@example.org")
     with pytest.raises(DuplicateError, match=r"already a record with this email\.") as refused:
         make_user(store, email="a@example.org")
-    assert refused.value.hint and len(store.users.find_all()) == 1
+    assert refused.value.hint
+    assert len(store.users.find_all()) == 1
 
 
 def test_the_current_user_is_the_oldest(store: Store) -> None:
@@ -39,7 +40,8 @@ def test_the_current_user_is_the_oldest(store: Store) -> None:
 
 def test_a_second_user_does_not_take_the_place_of_the_first(store: Store) -> None:
     first, second = make_user(store), make_user(store, name="Bob")
-    assert store.users.find_by_id(first.id) == first and store.users.find_by_id(second.id) == second
+    assert store.users.find_by_id(first.id) == first
+    assert store.users.find_by_id(second.id) == second
     assert store.users.get_chat_settings(first.id).userId == first.id
     assert store.users.get_chat_settings(second.id).userId == second.id
 
@@ -57,14 +59,18 @@ def test_settings_that_are_changed_become_real(store: Store) -> None:
     user = make_user(store)
     made_up = store.users.get_chat_settings(user.id)
     changed = store.users.update_chat_settings(user.id, {"avatarDisplayMode": "NEVER"}).value
-    assert changed.user.extras is None and changed.chatSettings.id != made_up.id
+    assert changed.user.extras is None
+    assert changed.chatSettings.id != made_up.id
     again = store.users.update_chat_settings(user.id, {"avatarDisplayStyle": "RECTANGULAR"}).value.chatSettings
-    assert again.id == changed.chatSettings.id and again.createdAt == changed.chatSettings.createdAt
+    assert again.id == changed.chatSettings.id
+    assert again.createdAt == changed.chatSettings.createdAt
     assert store.users.get_chat_settings(user.id) == again
     assert (again.avatarDisplayMode, again.avatarDisplayStyle) == ("NEVER", "RECTANGULAR")
 
 
-@pytest.mark.parametrize("fields", [{"colour": "red"}, {"avatarDisplayMode": "SOMETIMES"}, {"avatarDisplayStyle": None}])
+@pytest.mark.parametrize(
+    "fields", [{"colour": "red"}, {"avatarDisplayMode": "SOMETIMES"}, {"avatarDisplayStyle": None}]
+)
 def test_wrong_settings_are_refused_by_name(store: Store, fields: dict[str, object]) -> None:
     user = make_user(store)
     with pytest.raises(InvalidRecordError, match=next(iter(fields))):
@@ -90,7 +96,8 @@ def test_a_secret_is_kept_as_it_is(store: Store) -> None:
     assert totp.verifiedAt == "2025-01-01T00:00:00.000Z"
     assert (codes.ciphertext, codes.iv, codes.authTag, codes.createdAt) == ("dd", "ee", "ff", user.user.createdAt)
     off = store.users.update(user.id, {"totpEnabled": False}).value
-    assert off.user.totp.ciphertext == "aa" and off.user.totp.enabled is False
+    assert off.user.totp.ciphertext == "aa"
+    assert off.user.totp.enabled is False
 
 
 @pytest.mark.parametrize(
@@ -103,7 +110,8 @@ def test_a_secret_that_is_not_complete_is_kept_too(store: Store, parts: dict[str
     assert {name: user.value(name) for name in parts} == parts
     assert store.users.find_by_id(user.id) == user
     whole = store.users.update(user.id, {**SECRET}).value
-    assert whole.user.totp.ciphertext == "aa" and whole.user.extras.raw is None
+    assert whole.user.totp.ciphertext == "aa"
+    assert whole.user.extras.raw is None
 
 
 def test_a_tag_is_found_by_name_without_regard_to_case(store: Store) -> None:
@@ -112,7 +120,8 @@ def test_a_tag_is_found_by_name_without_regard_to_case(store: Store) -> None:
     assert tag.nameLower == "élan vital"
     assert store.tags.find_by_name(ada.id, "ÉLAN vital") == tag
     assert store.tags.find_by_name(bob.id, "Élan Vital") is None
-    assert store.tags.find_by_name(ada.id, "lan") is None and store.tags.find_by_name(ada.id, "%") is None
+    assert store.tags.find_by_name(ada.id, "lan") is None
+    assert store.tags.find_by_name(ada.id, "%") is None
 
 
 def test_a_tag_name_is_unique_per_user_without_regard_to_case(store: Store) -> None:
@@ -139,7 +148,8 @@ def test_a_tag_is_found_or_made(store: Store) -> None:
     made = store.tags.find_or_create(owner, "  Elf ")
     assert (made.value.name, made.value.nameLower) == ("Elf", "elf")
     again = store.tags.find_or_create(owner, "ELF")
-    assert again.value == made.value and again.sources.consistent
+    assert again.value == made.value
+    assert again.sources.consistent
     assert len(store.tags.find_all()) == 1
 
 

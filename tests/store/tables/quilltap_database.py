@@ -16,13 +16,33 @@ POSTGRESQL = {
 }
 SQLITE = {"text": "TEXT", "time": "TEXT", "bool": "BOOLEAN", "int": "INTEGER", "json": "TEXT"}
 # Referenced tables first.
-ORDER = (
-    "users chat_settings accounts sessions verification_tokens api_keys connection_profiles image_profiles tags images "
-    "characters personas chats messages chat_files character_personas character_tags persona_tags chat_tags "
-    "connection_profile_tags image_profile_tags image_tags chat_avatar_overrides"
-).split()
-MIGRATIONS = """CREATE TABLE "_prisma_migrations" ("id" VARCHAR(36) PRIMARY KEY NOT NULL, "checksum" VARCHAR(64) NOT NULL,
-"finished_at" TIMESTAMP, "migration_name" VARCHAR(255) NOT NULL, "logs" TEXT, "rolled_back_at" TIMESTAMP,
+ORDER = [
+    "users",
+    "chat_settings",
+    "accounts",
+    "sessions",
+    "verification_tokens",
+    "api_keys",
+    "connection_profiles",
+    "image_profiles",
+    "tags",
+    "images",
+    "characters",
+    "personas",
+    "chats",
+    "messages",
+    "chat_files",
+    "character_personas",
+    "character_tags",
+    "persona_tags",
+    "chat_tags",
+    "connection_profile_tags",
+    "image_profile_tags",
+    "image_tags",
+    "chat_avatar_overrides",
+]
+MIGRATIONS = """CREATE TABLE "_prisma_migrations" ("id" VARCHAR(36) PRIMARY KEY NOT NULL, 
+"checksum" VARCHAR(64) NOT NULL, "finished_at" TIMESTAMP, "migration_name" VARCHAR(255) NOT NULL, "logs" TEXT, "rolled_back_at" TIMESTAMP,
 "started_at" TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, "applied_steps_count" INTEGER NOT NULL DEFAULT 0)"""
 
 
@@ -49,7 +69,7 @@ def ddl(dialect: str) -> list[str]:
             statements.append(f'CREATE {kind} "{index}" ON "{name}" ({_names(columns)})')
     statements.append(MIGRATIONS)
     statements.append(
-        "INSERT INTO \"_prisma_migrations\" (id, checksum, migration_name, finished_at, applied_steps_count) VALUES "
+        'INSERT INTO "_prisma_migrations" (id, checksum, migration_name, finished_at, applied_steps_count) VALUES '
         "('1', 'abc', '20251119150206_init', CURRENT_TIMESTAMP, 1)"
     )
     return statements
@@ -60,7 +80,9 @@ def _names(columns: tuple[str, ...]) -> str:
 
 
 def _column(dialect: str, name: str, column: Column) -> str:
-    kind = POSTGRESQL.get(column.type, f'"{column.type}"') if dialect == "postgresql" else SQLITE.get(column.type, "TEXT")
+    kind = (
+        POSTGRESQL.get(column.type, f'"{column.type}"') if dialect == "postgresql" else SQLITE.get(column.type, "TEXT")
+    )
     null = "" if column.null else " NOT NULL"
     return f'"{name}" {kind}{null}{_default(dialect, column)}'
 
@@ -92,8 +114,8 @@ def catalogue(connection: Connection) -> Any:
         return sorted(repr(row) for row in told if not re.match("sqlite_(autoindex_tandem|sequence)", row[1]))
     statements = {
         "schemas": "SELECT nspname FROM pg_namespace WHERE NOT starts_with(nspname, 'pg_') AND nspname <> 'tandem'",
-        "relations": """SELECT n.nspname, c.relname, c.relkind, c.relpersistence, c.relrowsecurity, c.reloptions, c.relacl
-            FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public'""",
+        "relations": """SELECT n.nspname, c.relname, c.relkind, c.relpersistence, c.relrowsecurity, c.reloptions,
+            c.relacl FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public'""",
         "columns": """SELECT c.relname, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
             pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
             JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -1,19 +1,19 @@
 """Quilltap's schema 0.7.0 as its description tells it, in a short spelling of its own.
 
-A column: name, type, then ``?`` (may be NULL), ``=default``, ``>table RULE`` (a foreign key to its id and what a delete does).
-Types: text, time (TIMESTAMP(3)), bool, int, json, or an enum's name. ``key`` starts a line of a unique index, ``index`` of a
-plain one, ``pk`` of a primary key other than ``id``.
+A column: name, type, then ``?`` (may be NULL), ``=default``, ``>table RULE`` (a foreign key to its id, and what a delete
+does). Types: text, time (TIMESTAMP(3)), bool, int, json, or an enum's name. ``key`` starts a line of a unique index,
+``index`` of a plain one, ``pk`` of a primary key other than ``id``.
 """
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 ENUMS = {
-    "Provider": "OPENAI ANTHROPIC OLLAMA OPENROUTER OPENAI_COMPATIBLE GROK GAB_AI".split(),
-    "ImageProvider": "OPENAI GROK GOOGLE_IMAGEN".split(),
-    "Role": "SYSTEM USER ASSISTANT TOOL".split(),
-    "ImageTagType": "CHARACTER PERSONA CHAT THEME".split(),
-    "AvatarDisplayMode": "ALWAYS GROUP_ONLY NEVER".split(),
+    "Provider": ["OPENAI", "ANTHROPIC", "OLLAMA", "OPENROUTER", "OPENAI_COMPATIBLE", "GROK", "GAB_AI"],
+    "ImageProvider": ["OPENAI", "GROK", "GOOGLE_IMAGEN"],
+    "Role": ["SYSTEM", "USER", "ASSISTANT", "TOOL"],
+    "ImageTagType": ["CHARACTER", "PERSONA", "CHAT", "THEME"],
+    "AvatarDisplayMode": ["ALWAYS", "GROUP_ONLY", "NEVER"],
 }
 _PROFILE = """
 id text

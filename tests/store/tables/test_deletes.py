@@ -98,7 +98,8 @@ def test_a_profile_that_a_chat_uses_is_not_deleted(database: Database) -> None:
     before = state(database)
     with pytest.raises(StoreError) as refused:
         delete(database, "connection_profiles")
-    assert refused.value.hint and state(database) == before
+    assert refused.value.hint
+    assert state(database) == before
     if database.dialect == "postgresql":  # SQLite does not say in which direction the link broke
         assert isinstance(refused.value, StillInUseError)
     delete(database, "chats")
@@ -109,14 +110,16 @@ def test_a_profile_that_a_chat_uses_is_not_deleted(database: Database) -> None:
 def test_what_was_never_a_foreign_key_is_left_alone(database: Database) -> None:
     delete(database, "chats")
     after = state(database)
-    assert after["image_tags"] is not None and after["verification_tokens"] is not None
+    assert after["image_tags"] is not None
+    assert after["verification_tokens"] is not None
 
 
 def test_a_changed_id_is_followed_everywhere(database: Database) -> None:
     with database.write() as connection:
         connection.execute(sa.update(TABLES["users"]).values(id="new"))
     owners = {name: row["userId"] for name, row in state(database).items() if row and "userId" in row}
-    assert len(owners) == 11 and set(owners.values()) == {"new"}
+    assert len(owners) == 11
+    assert set(owners.values()) == {"new"}
 
 
 def test_a_link_to_nothing_is_refused_with_a_sentence(database: Database) -> None:
@@ -125,5 +128,8 @@ def test_a_link_to_nothing_is_refused_with_a_sentence(database: Database) -> Non
     assert re.fullmatch(r"A linked record does not exist \(any more\)\.", refused.value.message)
     with pytest.raises(StoreError, match="required value is missing"), database.write() as connection:
         connection.execute(sa.update(TABLES["chats"]).values(title=None))
-    with pytest.raises(StoreError, match=r"already a record with this userId, nameLower\."), database.write() as connection:
+    with (
+        pytest.raises(StoreError, match=r"already a record with this userId, nameLower\."),
+        database.write() as connection,
+    ):
         connection.execute(sa.insert(TABLES["tags"]).values({**one_row(TABLES["tags"]), "id": "other"}))

@@ -19,7 +19,7 @@ def differences(database: Database, metadata: sa.MetaData) -> list[Any]:
     def ours(name: str | None, kind: str, parents: Any) -> bool:
         if kind == "schema":
             return name == schema
-        return kind != "table" or (schema is not None or str(name).startswith(f"{SCHEMA}_")) and name != version_table
+        return kind != "table" or ((schema is not None or str(name).startswith(f"{SCHEMA}_")) and name != version_table)
 
     with database.engine.connect() as connection:
         options = {"include_name": ours, "include_schemas": schema is not None, "compare_type": True}
@@ -52,7 +52,9 @@ def test_every_table_has_its_primary_key_and_indexes(database: Database) -> None
             assert keys == [column.name for column in table.primary_key]
             indexes = inspector.get_indexes(table.name, schema=table.schema)
             found = {index["name"]: (index["column_names"], bool(index["unique"])) for index in indexes}
-            assert found == {index.name: ([c.name for c in index.columns], bool(index.unique)) for index in table.indexes}
+            assert found == {
+                index.name: ([c.name for c in index.columns], bool(index.unique)) for index in table.indexes
+            }
 
 
 def test_our_tables_bear_our_name(database: Database) -> None:
@@ -61,7 +63,9 @@ def test_our_tables_bear_our_name(database: Database) -> None:
         schema = SCHEMA if database.dialect == "postgresql" else None
         there = {name for name in inspector.get_table_names(schema=schema) if schema or name.startswith("tandem_")}
     prefix = "" if schema else "tandem_"
-    assert there == {f"{prefix}{name}" for name in ("outbox", "state", "accounts", "sessions", "attempts", "schema_version")}
+    assert there == {
+        f"{prefix}{name}" for name in ("outbox", "state", "accounts", "sessions", "attempts", "schema_version")
+    }
 
 
 def test_a_number_of_the_outbox_never_comes_back(database: Database) -> None:
@@ -74,7 +78,8 @@ def test_a_number_of_the_outbox_never_comes_back(database: Database) -> None:
             numbers.append(connection.scalar(sa.select(sa.func.max(outbox.c.seq))))
         with database.write() as connection:
             connection.execute(sa.delete(outbox))
-    assert numbers == sorted(set(numbers)) and len(numbers) == 3
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) == 3
 
 
 def test_what_is_remembered_is_there_after_a_restart(database: Database) -> None:

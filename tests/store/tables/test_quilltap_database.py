@@ -1,4 +1,4 @@
-"""A Quilltap database that is already there is used as it is: Tandem adds its triggers and its own tables, nothing else."""
+"""A Quilltap database that is there already is used as it is: Tandem adds triggers and its own tables, nothing else."""
 
 import sqlite3
 from pathlib import Path
@@ -15,8 +15,9 @@ NOW = "2025-01-01 00:00:00.000"
 QUILLTAPS_ROWS = [
     f"INSERT INTO users (id, email, \"updatedAt\", \"createdAt\") VALUES ('u', 'a@example.org', '{NOW}', '{NOW}')",
     f"""INSERT INTO characters (id, "userId", name, description, personality, scenario, "firstMessage", "createdAt",
-        "updatedAt", "sillyTavernData") VALUES ('c', 'u', 'Alice', '', '', '', '', '{NOW}', '{NOW}', '{{"b":1.0,"a":[]}}')""",
-    f"INSERT INTO api_keys (id, \"userId\", provider, label, \"keyEncrypted\", \"keyIv\", \"keyAuthTag\", \"updatedAt\") "
+        "updatedAt", "sillyTavernData") 
+        VALUES ('c', 'u', 'Alice', '', '', '', '', '{NOW}', '{NOW}', '{{"b":1.0,"a":[]}}')""",
+    f'INSERT INTO api_keys (id, "userId", provider, label, "keyEncrypted", "keyIv", "keyAuthTag", "updatedAt") '
     f"VALUES ('k', 'u', 'GROK', '', 'aa', 'bb', 'cc', '{NOW}')",
 ]
 
@@ -52,7 +53,7 @@ def test_it_is_not_altered(tmp_path: Path, quilltap: str) -> None:
     store.fill_json_side()
     assert_everything_is_equal(store)
     with store.database.engine.connect() as connection:
-        assert len(added(connection)) == len({name for name in added(connection)}) >= 24
+        assert len(added(connection)) == len(set(added(connection))) >= 24
     store.capture_off()
     assert store.captured() is False
     with store.database.engine.connect() as connection:
@@ -78,7 +79,8 @@ def test_whatever_another_program_writes_reaches_the_files(tmp_path: Path, quill
         quilltap,
         [
             "UPDATE characters SET name = 'Alicia' WHERE id = 'c'",
-            f"INSERT INTO tags (id, \"userId\", name, \"nameLower\", \"updatedAt\") VALUES ('t', 'u', 'T', 't', '{NOW}')",
+            'INSERT INTO tags (id, "userId", name, "nameLower", "updatedAt") '
+            f"VALUES ('t', 'u', 'T', 't', '{NOW}')",
             "INSERT INTO character_tags (id, \"characterId\", \"tagId\") VALUES ('l', 'c', 't')",
             "UPDATE users SET id = 'u2' WHERE id = 'u'",
         ],
@@ -101,7 +103,8 @@ def test_triggers_that_were_lost_are_put_back_and_everything_is_looked_at(tmp_pa
     store.close()
     plain(quilltap, ["UPDATE characters SET name = 'Missed' WHERE id = 'c'"])
     store = open_test_store(tmp_path, quilltap)
-    assert store.captured() and store.capture_on() == 0
+    assert store.captured()
+    assert store.capture_on() == 0
     assert_everything_is_equal(store)
     assert b"Missed" in (tmp_path / "data/characters/c.json").read_bytes()
     store.close()
@@ -118,14 +121,17 @@ def test_json_and_sql_mode_add_no_trigger(tmp_path: Path, quilltap: str) -> None
 
 
 def test_half_a_schema_is_refused_with_a_sentence(tmp_path: Path, quilltap: str) -> None:
-    plain(quilltap, ["DROP TABLE chat_avatar_overrides", "DROP TABLE messages" + " CASCADE" * ("postgresql" in quilltap)])
+    plain(
+        quilltap, ["DROP TABLE chat_avatar_overrides", "DROP TABLE messages" + " CASCADE" * ("postgresql" in quilltap)]
+    )
     with pytest.raises(DatabaseError, match="messages, chat_avatar_overrides") as refused:
         open_test_store(tmp_path, quilltap)
     assert "0.7.0" in refused.value.hint
     assert not (tmp_path / "data").exists()
     database = Database(with_driver(quilltap))
     with database.engine.connect() as connection:
-        assert added(connection) == [] and not any("tandem" in repr(one) for one in catalogue(connection))
+        assert added(connection) == []
+        assert not any("tandem" in repr(one) for one in catalogue(connection))
     database.close()
 
 
@@ -152,11 +158,15 @@ def test_a_schema_named_as_prisma_names_it_is_used(tmp_path: Path, postgres_url:
     store.close()
     database = Database(with_driver(postgres_url))
     with database.engine.connect() as connection:
-        asked = "SELECT table_schema, count(*) FROM information_schema.tables WHERE table_schema IN ('public', 'quilltap') GROUP BY 1"
+        asked = (
+            "SELECT table_schema, count(*) FROM information_schema.tables "
+            "WHERE table_schema IN ('public', 'quilltap') GROUP BY 1"
+        )
         assert connection.exec_driver_sql(asked).all() == [("quilltap", 23)]
     database.close()
     again = open_test_store(tmp_path, address)
-    assert len(again.characters.find_all()) == 1 and again.captured()
+    assert len(again.characters.find_all()) == 1
+    assert again.captured()
     again.close()
 
 

@@ -104,9 +104,9 @@ def test_indexes_and_primary_keys_on_postgresql(on_postgresql: Connection) -> No
     rows = asked(
         on_postgresql,
         "SELECT c.relname, i.relname, x.indisunique, x.indisprimary, ARRAY(SELECT a.attname::text FROM "
-        "unnest(x.indkey::int[]) WITH ORDINALITY k(n, place) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.n "
-        "ORDER BY k.place), pg_get_expr(x.indpred, c.oid), am.amname FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid "
-        "JOIN pg_class c ON c.oid = x.indrelid JOIN pg_am am ON am.oid = i.relam "
+        "unnest(x.indkey::int[]) WITH ORDINALITY k(n, place) JOIN pg_attribute a ON a.attrelid = c.oid "
+        "AND a.attnum = k.n ORDER BY k.place), pg_get_expr(x.indpred, c.oid), am.amname FROM pg_index x "
+        "JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid JOIN pg_am am ON am.oid = i.relam "
         "WHERE c.relnamespace = 'public'::regnamespace",
     )
     assert {(where, how) for *_, where, how in rows} == {(None, "btree")}
@@ -140,7 +140,10 @@ def test_foreign_keys_on_postgresql(on_postgresql: Connection) -> None:
 def test_nothing_else_is_declared_on_postgresql(on_postgresql: Connection) -> None:
     """No checks, no other constraint, no sequence, no function outside Tandem's own schema."""
     of_public = "connamespace = 'public'::regnamespace"
-    assert asked(on_postgresql, f"SELECT conname FROM pg_constraint WHERE contype NOT IN ('f', 'p', 'n') AND {of_public}") == []
+    assert (
+        asked(on_postgresql, f"SELECT conname FROM pg_constraint WHERE contype NOT IN ('f', 'p', 'n') AND {of_public}")
+        == []
+    )
     kinds = asked(on_postgresql, "SELECT DISTINCT relkind FROM pg_class WHERE relnamespace = 'public'::regnamespace")
     assert sorted(kind for (kind,) in kinds) == ["i", "r"]
     assert asked(on_postgresql, "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace") == []
@@ -190,12 +193,22 @@ MINIMAL = {
     "users": {"id": "u", "email": "e", "updatedAt": DATES["updatedAt"]},
     "chat_settings": {"id": "s", "userId": "u", "updatedAt": DATES["updatedAt"]},
     "api_keys": {
-        **{"id": "k", "userId": "u", "provider": "GROK", "label": "", "keyEncrypted": "", "keyIv": ""},
-        **{"keyAuthTag": "", "updatedAt": DATES["updatedAt"]},
+        "id": "k",
+        "userId": "u",
+        "provider": "GROK",
+        "label": "",
+        "keyEncrypted": "",
+        "keyIv": "",
+        "keyAuthTag": "",
+        "updatedAt": DATES["updatedAt"],
     },
     "connection_profiles": {
-        **{"id": "p", "userId": "u", "name": "", "provider": "GROK", "modelName": ""},
-        **{"updatedAt": DATES["updatedAt"]},
+        "id": "p",
+        "userId": "u",
+        "name": "",
+        "provider": "GROK",
+        "modelName": "",
+        "updatedAt": DATES["updatedAt"],
     },
 }
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -215,7 +228,10 @@ def test_defaults_on_sqlite_have_the_form_of_stored_values(tmp_path: Path) -> No
             row = dict(connection.exec_driver_sql(f"SELECT * FROM {table}").mappings().one())
             assert {name: row[name] for name in DEFAULTS[table]} == DEFAULTS[table]
             assert re.fullmatch(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}000", row["createdAt"])
-            assert abs(connection.exec_driver_sql(f"SELECT julianday('now') - julianday('{row['createdAt']}')").scalar()) < 1
+            assert (
+                abs(connection.exec_driver_sql(f"SELECT julianday('now') - julianday('{row['createdAt']}')").scalar())
+                < 1
+            )
     database.close()
 
 
