@@ -15,7 +15,8 @@ def write_all(system: System, root: Path, changes: Iterable[tuple[Path, bytes | 
     """Replace (or, with None, remove) files below ``root``; durable when this returns.
 
     Everything new is on the disk under a temporary name before the first name changes, so a full disk changes nothing.
-    Replacements and removals happen in the given order. Raises OSError; then leftovers are taken away.
+    Replacements and removals happen in the given order, and what happened in one folder is on the disk before anything
+    happens in the next: a record that moves is never in neither place. Raises OSError; then leftovers are taken away.
     """
     steps = list(changes)
     new = sum(data is not None for _, data in steps)
@@ -29,7 +30,11 @@ def write_all(system: System, root: Path, changes: Iterable[tuple[Path, bytes | 
                 _write(system, temporaries[path], data, sync=new <= SYNC_EACH_UP_TO)
         if new > SYNC_EACH_UP_TO:
             system.sync_all(root)
+        place: Path | None = None
         for path, data in steps:
+            if place not in (None, path.parent):
+                _sync_folders(system, touched)
+            place = path.parent
             if data is not None:
                 system.rename(temporaries[path], path)
                 del temporaries[path]
@@ -37,14 +42,19 @@ def write_all(system: System, root: Path, changes: Iterable[tuple[Path, bytes | 
                 with contextlib.suppress(FileNotFoundError):
                     system.remove(path)
             touched[path.parent] = None
-        for folder in touched:
-            with contextlib.suppress(FileNotFoundError):
-                system.sync_folder(folder)
+        _sync_folders(system, touched)
     except OSError:
         for temporary in temporaries.values():
             with contextlib.suppress(OSError):
                 system.remove(temporary)
         raise
+
+
+def _sync_folders(system: System, touched: dict[Path, None]) -> None:
+    for folder in touched:
+        with contextlib.suppress(FileNotFoundError):
+            system.sync_folder(folder)
+    touched.clear()
 
 
 def _write(system: System, path: Path, data: bytes, *, sync: bool) -> None:

@@ -16,7 +16,6 @@ from store.errors import DuplicateError
 from tests.crash import reader
 from tests.crash.stops import KILLED, SteppedSystem, Steps, run_apart
 from tests.crash.world import OPERATIONS, SINGLE_FILE, World, make_world
-from tests.postgres import PostgresServer
 
 Records = dict[reader.Entity, reader.Row]
 pytestmark = pytest.mark.slow
@@ -28,10 +27,8 @@ def world(request: pytest.FixtureRequest, memory_path: Path) -> World:
 
 
 @pytest.fixture
-def postgres_world(memory_path: Path, postgres_server: PostgresServer) -> Iterator[World]:
-    world = make_world(memory_path, "dual", postgres_server)
-    yield world
-    world.forget()
+def postgres_world(memory_path: Path, postgres_url: str) -> World:
+    return make_world(memory_path, "dual", postgres_url)
 
 
 class Rehearsal:
@@ -171,10 +168,10 @@ def test_an_operation_killed_at_any_step_is_done_or_not_done(world: World, name:
 @pytest.mark.parametrize("name", ["character-update", "user-delete"])
 def test_a_start_that_is_killed_while_it_brings_things_in_order_can_be_repeated(world: World, name: str) -> None:
     rehearsal = Rehearsal(world, name)
-    for state in kill_everywhere(rehearsal, looks=False):
+    states = kill_everywhere(rehearsal, looks=False)
+    for state in states[:: len(states) // 4 + 1]:  # four of them, from the first to the last
         rehearsal.kill(state, looks=False)
         world.keep("killed")
-        rehearsal.outlines.clear()
         for stop in itertools.count():
             world.restore("killed")
             if not rehearsal.kill_recovery(stop):

@@ -5,18 +5,17 @@ import re
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import make_url
+import psycopg
 
 from store import Settings, Store, open_store
 from store.files.index import SETTLED_NS
 from store.files.system import System
 from tests.crash import reader
-from tests.factories import files_below, settings_for, with_driver
-from tests.postgres import PostgresServer
+from tests.factories import files_below, settings_for
 
 
 def _id(number: int) -> str:
@@ -82,6 +81,8 @@ OPERATIONS: dict[str, Operation] = {
 }
 # One file each: there is nothing in between.
 SINGLE_FILE = {"character-rename", "tag-create", "tag-update", "user-update"}
+# Schema and name, in the order in which they can be filled.
+_TABLES = [*(("public", table) for table in reader.TABLES), ("tandem", "outbox")]
 
 
 @dataclass
@@ -90,8 +91,10 @@ class World:
 
     settings: Settings
     kept: Path
-    server: PostgresServer | None = None
-    databases: dict[str, str] = field(default_factory=dict)  # on PostgreSQL: what was kept -> its database
+
+    @property
+    def on_sqlite(self) -> bool:
+        return self.settings.database_url.startswith("sqlite")
 
     def open(self, system: System | None = None) -> Store:
         return open_store(self.settings, follow=False, system=system)
@@ -100,31 +103,26 @@ class World:
         """Remember how everything is now. The store is closed."""
         for part in self._parts():
             _copy(part, self.kept / name / part.name)
-        if self.server is not None:
-            self.databases[name] = self.server.create(self._database)
+        if not self.on_sqlite:
+            copies = (f'CREATE TABLE {name}."{table}" AS TABLE {schema}."{table}"' for schema, table in _TABLES)
+            self._on_postgres(f"CREATE SCHEMA {name}", *copies)
 
     def restore(self, name: str = "populated") -> None:
         """Bring everything back to how it was kept. The store is closed."""
         for part in self._parts():
             _copy(self.kept / name / part.name, part)
-        if self.server is not None:
-            self.server.drop(self._database)
-            url = with_driver(self.server.url(self.server.create(self.databases[name])))
-            self.settings = replace(self.settings, database_url=url)
+        if not self.on_sqlite:  # the outbox comes last, because triggers write to it meanwhile
+            fills = [f'INSERT INTO {schema}."{table}" SELECT * FROM {name}."{table}"' for schema, table in _TABLES]
+            self._on_postgres("TRUNCATE users CASCADE", *fills[:-1], "DELETE FROM tandem.outbox", fills[-1])
 
-    def forget(self) -> None:
-        """Drop every database that was made."""
-        if self.server is not None:
-            for database in (self._database, *self.databases.values()):
-                self.server.drop(database)
-
-    @property
-    def _database(self) -> str:
-        return str(make_url(self.settings.database_url).database)
+    def _on_postgres(self, *statements: str) -> None:
+        with psycopg.connect(self.settings.database_url.replace("+psycopg", "")) as connection:
+            for statement in statements:
+                connection.execute(statement)
 
     def _parts(self) -> list[Path]:
         sides = [self.settings.data_dir, self.settings.own_dir]
-        if self.server is not None:
+        if not self.on_sqlite:
             return sides
         database = Path(self.settings.database_url.removeprefix("sqlite:///"))
         return [*sides, *(database.with_name(database.name + suffix) for suffix in ("", "-wal", "-shm"))]
@@ -184,11 +182,9 @@ def _copy(source: Path, target: Path) -> None:
         _copy(source / name, target / name)
 
 
-def make_world(tmp_path: Path, backend: str = "dual", server: PostgresServer | None = None) -> World:
-    """A populated world on SQLite, or on the PostgreSQL server given."""
-    url = server.url(server.create()) if server is not None else ""
-    settings = settings_for(tmp_path / "live", url, backend)
-    world = World(settings, tmp_path / "kept", server)
+def make_world(path: Path, backend: str = "dual", url: str = "") -> World:
+    """A populated world on a new SQLite file, or in the empty PostgreSQL database named."""
+    world = World(settings_for(path / "live", url, backend), path / "kept")
     store = world.open()
     populate(store)
     if backend == "json":

@@ -1,4 +1,4 @@
-"""In json mode the files are the truth, whoever writes them: changes are noticed, later keys kept, odd spellings read."""
+"""In json mode the files are the truth, whoever wrote them: changes are noticed, later keys kept."""
 
 import os
 import time

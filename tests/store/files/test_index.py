@@ -1,4 +1,4 @@
-"""The derived index of json mode has nothing of its own: it may be deleted, damaged or of another version at any time."""
+"""The derived index of json mode has nothing of its own: it may be deleted, damaged or old at any time."""
 
 import sqlite3
 from pathlib import Path

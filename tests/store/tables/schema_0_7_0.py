@@ -1,8 +1,8 @@
 """Quilltap's schema 0.7.0 as its description tells it, in a short spelling of its own.
 
 A column: name, type, then ``?`` (may be NULL), ``=default``, ``>table RULE`` (a foreign key to its id, and what a delete
-does). Types: text, time (TIMESTAMP(3)), bool, int, json, or an enum's name. ``key`` starts a line of a unique index,
-``index`` of a plain one, ``pk`` of a primary key other than ``id``.
+does). Types: text, time (TIMESTAMP(3)), bool, int, json, or the name of an enum. A line that starts with ``key`` is a
+unique index, with ``index`` a plain one, with ``pk`` a primary key other than ``id``.
 """
 
 from dataclasses import dataclass, field

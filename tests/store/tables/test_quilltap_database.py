@@ -15,7 +15,7 @@ NOW = "2025-01-01 00:00:00.000"
 QUILLTAPS_ROWS = [
     f"INSERT INTO users (id, email, \"updatedAt\", \"createdAt\") VALUES ('u', 'a@example.org', '{NOW}', '{NOW}')",
     f"""INSERT INTO characters (id, "userId", name, description, personality, scenario, "firstMessage", "createdAt",
-        "updatedAt", "sillyTavernData") 
+        "updatedAt", "sillyTavernData")
         VALUES ('c', 'u', 'Alice', '', '', '', '', '{NOW}', '{NOW}', '{{"b":1.0,"a":[]}}')""",
     f'INSERT INTO api_keys (id, "userId", provider, label, "keyEncrypted", "keyIv", "keyAuthTag", "updatedAt") '
     f"VALUES ('k', 'u', 'GROK', '', 'aa', 'bb', 'cc', '{NOW}')",

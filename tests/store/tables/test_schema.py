@@ -106,7 +106,8 @@ def test_indexes_and_primary_keys_on_postgresql(on_postgresql: Connection) -> No
         "SELECT c.relname, i.relname, x.indisunique, x.indisprimary, ARRAY(SELECT a.attname::text FROM "
         "unnest(x.indkey::int[]) WITH ORDINALITY k(n, place) JOIN pg_attribute a ON a.attrelid = c.oid "
         "AND a.attnum = k.n ORDER BY k.place), pg_get_expr(x.indpred, c.oid), am.amname FROM pg_index x "
-        "JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid JOIN pg_am am ON am.oid = i.relam "
+        "JOIN pg_class i ON i.oid = x.indexrelid "
+        "JOIN pg_class c ON c.oid = x.indrelid JOIN pg_am am ON am.oid = i.relam "
         "WHERE c.relnamespace = 'public'::regnamespace",
     )
     assert {(where, how) for *_, where, how in rows} == {(None, "btree")}
