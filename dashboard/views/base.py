@@ -20,8 +20,8 @@ from dashboard import formatters, notices
 from dashboard.auth import GuardedView, current_account
 from dashboard.error_pages import status_of
 from dashboard.forms import RecordForm
-from dashboard.security import wants_page
-from dashboard.views.listing import PAGE_SIZES, Filters, Listing, local_address, read_query
+from dashboard.security import local_path, wants_page
+from dashboard.views.listing import PAGE_SIZES, Filters, Listing, read_query
 from store.errors import NotFoundError, StoreError
 from store.repositories.contract import Page, Query
 
@@ -76,7 +76,7 @@ class StoreView(GuardedView, BaseView):
 
     def back(self) -> str:
         """Where the person came from, when that is within this site; the list otherwise."""
-        return local_address(request.values.get("url"), url_for(f"{self.endpoint}.{self._default_view}"))
+        return local_path(request.values.get("url"), url_for(f"{self.endpoint}.{self._default_view}"))
 
     def go(self, address: str) -> Response:
         """The end of a POST."""

@@ -6,7 +6,7 @@ What makes no sense is ignored, so an old or mistyped address still shows a list
 
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from flask import url_for
 from werkzeug.datastructures import MultiDict
@@ -152,13 +152,3 @@ class Listing:
     @property
     def everything(self) -> str:
         return self.to(search="", tags=(), without_tags=False, favorite=None, user_id=None)
-
-
-def local_address(address: str | None, default: str) -> str:
-    """The address, when it stays within this site; otherwise the default. Browsers take ``\\`` for ``/``."""
-    if not address or not address.startswith("/") or address[1:2] in ("/", "\\") or len(address) > 8000:
-        return default
-    if any(c < " " or c == "\\" or c == "\x7f" for c in address):
-        return default
-    parts = urlsplit(address)
-    return default if parts.scheme or parts.netloc else address

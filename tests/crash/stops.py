@@ -20,13 +20,23 @@ LOOKS = frozenset({"read", "signature", "list", "is_folder", "SELECT", "PRAGMA",
 class Steps:
     """Counts steps and ends the process at once before step ``stop``: no clean-up, no rollback, as ``kill -9`` does."""
 
-    def __init__(self, stop: int | None = None, *, looks: bool = True) -> None:
+    def __init__(self) -> None:
         self.names: list[str] = []
-        self.counting = True
-        self._stop, self._looks = stop, looks
+        self._counting, self._looks = False, True
+        self._stop: int | None = None
+
+    def begin(self, stop: int | None = None, *, looks: bool = True) -> None:
+        """Count from here on, and die at step ``stop``. Without ``looks`` a step that only looks is none."""
+        self.names = []
+        self._counting, self._looks, self._stop = True, looks, stop
+
+    def end(self) -> list[str]:
+        """Count no more; the steps there were."""
+        self._counting = False
+        return self.names
 
     def take(self, name: str) -> None:
-        if not self.counting or (not self._looks and name in LOOKS):
+        if not self._counting or (not self._looks and name in LOOKS):
             return
         if len(self.names) == self._stop:
             os._exit(KILLED)
@@ -58,7 +68,7 @@ class SteppedSystem(System):
 
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
-        self._written: set[Path] = set()
+        self._written: set[Path] = set()  # temporary names never come back
 
     def write(self, handle: Handle, data: bytes) -> int:
         self.steps.take("write")

@@ -1,6 +1,6 @@
 """Quilltap's schema 0.7.0 as its description tells it, in a short spelling of its own.
 
-A column: name, type, then ``?`` (may be NULL), ``=default``, ``>table RULE`` (a foreign key to its id, and what a delete
+A column: name, type, then ``?`` (may be NULL), ``=default``, ``>table RULE`` (a foreign key to its id, what a delete
 does). Types: text, time (TIMESTAMP(3)), bool, int, json, or the name of an enum. A line that starts with ``key`` is a
 unique index, with ``index`` a plain one, with ``pk`` a primary key other than ``id``.
 """
