@@ -80,6 +80,8 @@ def main() -> None:
         signal.signal(signal.SIGTERM, _stop)
         print(_welcome(app, store.settings), flush=True)
         server.run()  # comes back after Ctrl-C and SIGTERM, when the requests under way are answered
+        for channel in list(server.active_channels.values()):
+            channel.close()  # browsers keep theirs open
         server.close()
     except KeyboardInterrupt:
         pass

@@ -184,6 +184,7 @@ print(settings.encryption_master_pepper, settings.secret_key)
 """
 
 
+@pytest.mark.slow
 def test_two_processes_that_start_together_have_the_same_secrets(tmp_path: Path) -> None:
     command = [sys.executable, "-c", RACER, str(tmp_path), str(time.time() + 1.5)]
     racers = [subprocess.Popen(command, cwd=ROOT, env={}, stdout=subprocess.PIPE, text=True) for _ in range(4)]

@@ -94,6 +94,7 @@ store.close()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["json", "dual"])
 def test_three_processes_lose_nothing_of_each_other(opener: Opener, tmp_path: Path, backend: str) -> None:
     store = opener(backend)

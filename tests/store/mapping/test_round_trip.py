@@ -72,6 +72,37 @@ def test_quilltap_takes_every_record_but_those_that_are_named(example: tuple[str
         assert refused != ""
 
 
+GOOD = fixed_id(1)
+REFUSED = {
+    "id": {"id": "user-123"},
+    "userId": {"userId": GOOD.replace("-", "")},
+    "defaultImageId": {"defaultImageId": ""},
+    "tags": {"tags": [GOOD, "theme"]},
+    "personaLinks": {"personaLinks": [{"personaId": "p", "isDefault": False}]},
+    "avatarOverrides": {"avatarOverrides": [{"chatId": GOOD, "imageId": "i"}]},
+}
+
+
+@pytest.mark.parametrize("field", REFUSED)
+def test_what_quilltap_would_refuse_is_named_by_field(field: str) -> None:
+    lists: dict[str, Any] = {"tags": [GOOD], "personaLinks": [], "avatarOverrides": []}
+    record = {"id": GOOD.upper(), "userId": GOOD, "defaultImageId": None, **lists}
+    assert rejection("character", record) is None
+    assert field in str(rejection("character", {**record, **REFUSED[field]}))
+
+
+ADDRESSES = {"ada@example.org": True, "a.b+c'd@x-y.example.org": True} | dict.fromkeys(
+    ["user@localhost", "a@b", "ä@example.org", "a@exämple.org", "a b@example.org", "@example.org", "a", ".a@b.org"],
+    False,
+)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_that_quilltap_would_refuse_is_named(address: str) -> None:
+    record = {"user": {"id": GOOD, "email": address}, "chatSettings": {"id": GOOD, "userId": GOOD}}
+    assert (rejection("user", record) is None) is ADDRESSES[address]
+
+
 @given(any_rows)
 def test_a_document_answers_with_the_values_of_the_columns(example: tuple[str, Rows]) -> None:
     kind, before = example

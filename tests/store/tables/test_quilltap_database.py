@@ -7,7 +7,7 @@ import pytest
 
 from store import Store
 from store.database import Database
-from store.errors import DatabaseError
+from store.errors import DatabaseError, StillInUseError
 from tests.factories import assert_everything_is_equal, make_character, make_tag, open_test_store, with_driver
 from tests.store.tables.quilltap_database import added, catalogue, ddl, rows
 
@@ -133,6 +133,27 @@ def test_half_a_schema_is_refused_with_a_sentence(tmp_path: Path, quilltap: str)
         assert added(connection) == []
         assert not any("tandem" in repr(one) for one in catalogue(connection))
     database.close()
+
+
+def test_a_user_that_sqlite_cannot_delete_stays_and_the_reason_is_told(tmp_path: Path, sqlite_url: str) -> None:
+    """SQLite deletes from the table made last to the first: a chat made earlier still needs its profile."""
+    made = ddl("sqlite")
+    profiles = next(statement for statement in made if statement.startswith('CREATE TABLE "connection_profiles"'))
+    made.remove(profiles)
+    chat = [
+        'INSERT INTO connection_profiles (id, "userId", name, provider, "modelName", "updatedAt") '
+        f"VALUES ('p', 'u', '', 'GROK', '', '{NOW}')",
+        'INSERT INTO chats (id, "userId", "characterId", "connectionProfileId", title, "updatedAt") '
+        f"VALUES ('ch', 'u', 'c', 'p', '', '{NOW}')",
+    ]
+    plain(sqlite_url, [*made, profiles, *QUILLTAPS_ROWS, *chat])
+    store = open_test_store(tmp_path, sqlite_url, "sql")
+    with pytest.raises(StillInUseError, match="still need this user") as refused:
+        store.users.delete("u")
+    assert refused.value.hint
+    assert store.users.find_by_id("u") is not None
+    assert [one.id for one in store.characters.find_all()] == ["c"]
+    store.close()
 
 
 def test_a_database_of_something_else_gets_the_tables_beside_its_own(tmp_path: Path) -> None:
