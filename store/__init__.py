@@ -1,18 +1,19 @@
 """The one door to where things are kept: ``open_store`` and the ``Store`` it gives."""
 
 import logging
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-from store import capture, codec, inventory, steps
+from store import capture, comparing, flags, inventory, steps
 from store.backends import Backend, DualBackend, JsonBackend, SqlBackend
+from store.comparing import Comparison, compare_entities
 from store.database import Database
-from store.errors import InvalidRecordError, StoreError, UnreadableError
+from store.dual_write import log_consistency_issue, validate_dual_write_result
+from store.errors import InvalidRecordError, StoreError
 from store.files.index import JsonIndex
 from store.files.side import JsonSide
 from store.files.system import System
 from store.mapping import MAPPINGS
-from store.outbox import Follower, Outbox, current_state
+from store.outbox import Follower, Outbox
 from store.repositories.base import Repository
 from store.repositories.characters import CharactersRepository
 from store.repositories.personas import PersonasRepository
@@ -24,17 +25,6 @@ from store.steps import Step
 log = logging.getLogger("tandem")
 
 START_WAIT_S = 15.0  # a start waits so long for another process that is writing the JSON side
-
-State = Literal["equal", "pending", "different", "only_sql", "only_json", "unreadable", "one_side"]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One record on both sides. ``differences`` are the JSON keys that are not the same."""
-
-    state: State
-    differences: tuple[str, ...] = ()
-    error: StoreError | None = None
 
 
 class Store:
@@ -60,7 +50,7 @@ class Store:
     def _backend(self) -> Backend:
         if self.settings.data_backend == "json":
             return JsonBackend(self.index, self.side)
-        if self.settings.data_backend == "dual":
+        if flags.is_dual_mode(self.settings):
             return DualBackend(self.database, self.outbox, verbose=self.settings.verbose)
         return SqlBackend(self.database)
 
@@ -79,6 +69,7 @@ class Store:
         ``follow`` starts the background loop. A JSON side that cannot be written stops nothing: what waits goes on
         waiting.
         """
+        flags.log_backend_config(self.settings)
         self.database.prepare()
         if self.settings.data_backend == "json":
             with self.side.lock.hold(START_WAIT_S):
@@ -143,14 +134,14 @@ class Store:
     # ------------------------------------------------------------------ what a person wants to know
     def pending(self, kind: str | None = None, record_id: str | None = None) -> int:
         """How many records wait for the JSON side; 0 or 1 for a single one. Only ``dual`` has any."""
-        return self.outbox.pending(kind, record_id) if self.settings.data_backend == "dual" else 0
+        return self.outbox.pending(kind, record_id) if flags.is_dual_mode(self.settings) else 0
 
     def problems(self) -> list[StoreError]:
         """What a person should know: why the JSON side lags, and what in the files cannot be read (in ``json``
         mode)."""
         if self.settings.data_backend == "json":
             return list(self.index.problems())
-        return self.outbox.problems() if self.settings.data_backend == "dual" else []
+        return self.outbox.problems() if flags.is_dual_mode(self.settings) else []
 
     def counts(self) -> dict[str, inventory.SideCounts]:
         """Model -> how many records each side holds."""
@@ -163,34 +154,10 @@ class Store:
         return inventory.counts(self.database, json_rows, self.side)
 
     def compare(self, kind: str, record_id: str) -> Comparison:
-        """One record on both sides, byte by byte and then field by field."""
-        if self.settings.data_backend != "dual":
+        """One record on both sides, key by key; without two sides there is nothing to compare."""
+        if not flags.is_dual_mode(self.settings):
             return Comparison("one_side")
-        if self.outbox.pending(kind, record_id):
-            return Comparison("pending", error=self.outbox.problem((kind, record_id)))
-        try:
-            entry = self.side.entry(kind, record_id)
-        except UnreadableError as error:
-            return Comparison("unreadable", error=error)
-        with self.database.read() as connection:
-            changes, unfit = current_state(connection, [(kind, record_id)])
-        if unfit:
-            return Comparison("unreadable", error=next(iter(unfit.values())))
-        record = changes[kind][record_id]
-        if entry is None or record is None:
-            return Comparison("only_json" if entry else "only_sql")
-        wrapper = ("version", "createdAt", "updatedAt") if kind == "user" else ()
-        there = {key: value for key, value in entry.record.items() if key not in wrapper}
-        fields = [key for key in {**record, **there} if not _equal(record.get(key, ...), there.get(key, ...))]
-        if fields and self.outbox.pending(kind, record_id):  # changed while we looked
-            return Comparison("pending")
-        return Comparison("different" if fields else "equal", tuple(fields))
-
-
-def _equal(one: object, other: object) -> bool:
-    if one is ... or other is ...:
-        return one is other
-    return codec.dumps(one) == codec.dumps(other)
+        return comparing.compare(self.database, self.side, self.outbox, kind, record_id)
 
 
 def open_store(settings: Settings, *, follow: bool = True, system: System | None = None) -> Store:
@@ -216,6 +183,9 @@ __all__ = [
     "Step",
     "Store",
     "StoreError",
+    "compare_entities",
+    "log_consistency_issue",
     "open_store",
     "read_settings",
+    "validate_dual_write_result",
 ]

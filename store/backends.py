@@ -9,9 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from store.database import Database
-from store.errors import JsonSideError, StoreError
+from store.errors import JsonSideError, StoreError, UnreadableError
 from store.files.index import JsonIndex
+from store.files.shelves import Changes
 from store.files.side import Entity, JsonSide
+from store.mapping import MAPPINGS
 from store.outbox import Outbox, current_state
 from store.repositories.contract import Result, Sources
 
@@ -74,13 +76,16 @@ class DualBackend(SqlBackend):
     def changing(self, work: Callable[[Connection], T], entities: Callable[[T], Iterable[Entity]]) -> Result[T]:
         value = super().changing(work, entities).value
         about = list(entities(value))
+        refused_before = self._outbox.refused()
         error: StoreError | None = None
         try:
             self._outbox.apply(REQUEST_WAIT_S)
         except StoreError as blocked:
             # SQL stands and the entry waits: the background loop brings it over.
             error = blocked
-        error = error or next((problem for one in about if (problem := self._outbox.problem(one))), None)
+        # A write may change other records too: of a tag that goes, those that had it.
+        touched = (*about, *(self._outbox.refused() - refused_before))
+        error = error or next((problem for one in touched if (problem := self._outbox.problem(one))), None)
         if self._verbose or error:
             log.log(
                 logging.WARNING if error else logging.INFO,
@@ -114,12 +119,18 @@ class JsonBackend:
                 marked = {(row.kind, row.entity_id) for row in connection.execute(sa.select(outbox))}
                 changes, unfit = current_state(connection, marked)
                 files, refused = self._side.plan(changes)
-                for problem in (*unfit.values(), *refused.values()):
+                for problem in (*unfit.values(), *refused.values(), *self._hiding_from(changes)):
                     raise problem
                 self._side.write(files)
                 self._index.wrote(connection, files)
                 connection.execute(sa.delete(outbox))
         return Result(value, Sources(sql=None, json=True, consistent=True))
+
+    def _hiding_from(self, changes: dict[str, Changes]) -> list[UnreadableError]:
+        """What cannot be read and may point at what goes away: it would then point at nothing."""
+        kinds = list(MAPPINGS)  # later ones point at earlier ones
+        gone = [kinds.index(kind) for kind, records in changes.items() if None in records.values()]
+        return self._index.problems(kinds[min(gone) + 1 :]) if gone else []
 
     def doubt(self, kind: str, record_id: str) -> StoreError | None:
         return self._index.problem(kind, record_id)

@@ -57,6 +57,10 @@ class Outbox:
         blocked = [self._blocked] if self._blocked else []
         return [*blocked, *dict.fromkeys(self._refused.values())]
 
+    def refused(self) -> set[Entity]:
+        """The records that could not be applied the last time it was tried."""
+        return set(self._refused)
+
     def problem(self, entity: Entity) -> StoreError | None:
         """Why this record could not be applied, if it could not."""
         return self._refused.get(entity) or self._blocked

@@ -196,16 +196,18 @@ class JsonIndex:
                 connection.execute(sa.delete(table).where(table.c.path.in_(some)))
 
     def _read_in(self, connection: Connection, kind: str, path: str, signature: Signature) -> None:
+        refused = False
         try:
             data = read_or_none(self._side.system, self._side.data_dir, path)
             entries, bad = SHELVES[kind].parse(path, data) if data is not None else ([], [])
         except UnreadableError as error:
             entries, bad = [], [(None, error)]
+            refused = isinstance(error.__cause__, OSError)  # by the system, perhaps for a moment: not by what it holds
         bad += [(entry.id, taken) for entry in entries if (taken := self._add(connection, kind, path, entry))]
         for record_id, problem in bad:
             values = {"path": path, "kind": kind, "id": record_id, "line": problem.line, "reason": problem.reason}
             connection.execute(sa.insert(_unreadable).values(values))
-        settled = time.time_ns() - signature.mtime_ns > SETTLED_NS
+        settled = not refused and time.time_ns() - signature.mtime_ns > SETTLED_NS
         connection.execute(
             sa.insert(_files).values(
                 path=path,
@@ -242,10 +244,11 @@ class JsonIndex:
                     connection.execute(sa.insert(_entries), [{"kind": kind, "id": one, "path": path} for one in some])
 
     # ------------------------------------------------------------------ what cannot be read
-    def problems(self) -> list[UnreadableError]:
+    def problems(self, kinds: Iterable[str] = SHELVES) -> list[UnreadableError]:
         """Every file or record that the last look could not read."""
+        of_kinds = sa.select(_unreadable).where(_unreadable.c.kind.in_(list(kinds)))
         with self.database.read() as connection:
-            found = connection.execute(sa.select(_unreadable).order_by(_unreadable.c.path, _unreadable.c.line)).all()
+            found = connection.execute(of_kinds.order_by(_unreadable.c.path, _unreadable.c.line)).all()
         return [UnreadableError(row.path, row.reason, line=row.line) for row in found]
 
     def problem(self, kind: str, record_id: str) -> UnreadableError | None:

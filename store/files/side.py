@@ -38,7 +38,8 @@ class JsonSide:
         plans: dict[str, Plan] = {}
         for kind in _POINTERS_FIRST:
             if some := changes.get(kind):
-                plans[kind] = SHELVES[kind].plan(self.system, self.data_dir, some)
+                with told_as_json_side(self.data_dir):
+                    plans[kind] = SHELVES[kind].plan(self.system, self.data_dir, some)
                 refused.update({(kind, record_id): error for record_id, error in plans[kind].refused.items()})
         for kind in _MIRRORS_FIRST:
             if kind in plans:

@@ -80,7 +80,7 @@ class Mapping:
                 except (TypeError, KeyError, AttributeError) as error:
                     raise InvalidRecordError(self.document.label(main), {name: "it is not a list of links"}) from error
             elif name in self.main.c:
-                main[name] = _plain(self.main.c[name].type, value)
+                main[name] = plain(self.main.c[name].type, value)
             else:
                 raise InvalidRecordError(self.document.label(main), {name: "there is no such field"})
         return changed
@@ -94,7 +94,7 @@ class Mapping:
         return {self.main.name: [main], **{child.table.name: [] for child in (*self.children, *self.reads)}}
 
 
-def _plain(kind: object, value: Any) -> Any:
+def plain(kind: object, value: Any) -> Any:
     """The value as the database will give it back."""
     if isinstance(kind, FreeForm) and value is not None and value is not JSON_NULL:
         return codec.canonical(value)

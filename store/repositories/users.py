@@ -10,9 +10,11 @@ from store import rows
 from store.documents import User, now
 from store.documents.users import ChatSettings
 from store.errors import InvalidRecordError
+from store.mapping.base import plain
 from store.mapping.users import synthetic_settings
 from store.repositories.base import Repository
 from store.repositories.contract import Found, Result
+from store.tables.users import chat_settings
 
 
 class UsersRepository(Repository[User]):
@@ -59,7 +61,8 @@ class UsersRepository(Repository[User]):
                 raise InvalidRecordError("The chat settings", dict.fromkeys(unknown, "there is no such field"))
             if fixed := [name for name in ("id", "userId") if fields.get(name, before[name]) != before[name]]:
                 raise InvalidRecordError("The chat settings", dict.fromkeys(fixed, "it cannot be changed"))
-            new = {**old, "chat_settings": [{**before, "updatedAt": moment, **fields}]}
+            given = {name: plain(chat_settings.c[name].type, value) for name, value in fields.items()}
+            new = {**old, "chat_settings": [{**before, "updatedAt": moment, **given}]}
             self._mapping.check(new)
             rows.save(connection, self._mapping, old, new)
             return self._reload(connection, user_id)

@@ -80,6 +80,13 @@ def test_wrong_settings_are_refused_by_name(store: Store, fields: dict[str, obje
         store.users.update_chat_settings("nobody", {"avatarDisplayMode": "NEVER"})
 
 
+def test_a_date_of_settings_in_another_spelling_stays_the_same_moment(store: Store) -> None:
+    user = make_user(store)
+    given = {"updatedAt": "2025-01-02T05:04:05.006+02:00"}
+    assert store.users.update_chat_settings(user.id, given).value.chatSettings.updatedAt == "2025-01-02T03:04:05.006Z"
+    assert store.users.get_chat_settings(user.id).updatedAt == "2025-01-02T03:04:05.006Z"
+
+
 def test_settings_cannot_be_given_to_somebody_else(store: Store) -> None:
     ada, bob = make_user(store), make_user(store, name="Bob")
     store.users.update_chat_settings(ada.id, {"avatarDisplayMode": "NEVER"})
@@ -98,6 +105,12 @@ def test_a_secret_is_kept_as_it_is(store: Store) -> None:
     off = store.users.update(user.id, {"totpEnabled": False}).value
     assert off.user.totp.ciphertext == "aa"
     assert off.user.totp.enabled is False
+
+
+def test_an_empty_part_of_a_secret_is_a_part(store: Store) -> None:
+    user = make_user(store, **dict.fromkeys([*SECRET, *CODES], ""))
+    assert (user.user.totp.ciphertext, user.user.backupCodes.iv) == ("", "")
+    assert user.user.extras.raw is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,178 @@
+"""The operating system refuses call N: nothing is torn, nobody is told a lie, and it heals when the fault is gone."""
+
+import errno
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from store import Store
+from store.errors import DuplicateError, StoreError
+from tests.crash import reader
+from tests.crash.faults import FAULTS, Fault, FaultySystem
+from tests.crash.world import OPERATIONS, World, make_world
+
+NAMES = [name for name in OPERATIONS if name != "character-rename"]
+HARMLESS = {"unlock"}  # the lock is free all the same
+Records = dict[reader.Entity, reader.Row]
+
+
+class Ordeal:
+    """One operation on a store whose system can be made to fail; before each try everything is as it was."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world, self.name, self.system = world, name, FaultySystem()
+        world.restore()
+        self.store = Store(world.settings, self.system)
+        self.store.start(follow=False)
+        before = world.look()
+        self.before, self.files = before.records(), before.files
+        OPERATIONS[name](self.store)
+        self.after = world.look().records()
+        assert self.before != self.after
+
+    def tries(self, fault: Fault) -> Iterator[int]:
+        """Arms the fault for each call in turn, until the operation ends before it comes to it."""
+        for at in itertools.count():
+            self.store.close()
+            self.world.restore()
+            self.system.arm(fault, at)
+            yield at
+            self.system.disarm()
+            if not self.system.failed:
+                assert at > 0
+                return
+
+
+def must_be_told(error: StoreError | None) -> None:
+    assert isinstance(error, StoreError)
+    assert error.message.endswith(".")
+    assert error.hint
+    assert "Errno" not in error.sentence
+
+
+def old_or_new(files: dict[str, bytes], old: dict[str, bytes], new: dict[str, bytes]) -> None:
+    for path in files.keys() | old.keys() | new.keys():
+        assert files.get(path) in (old.get(path), new.get(path)), path
+
+
+@pytest.fixture
+def dual(memory_path: Path) -> World:
+    return make_world(memory_path)
+
+
+@pytest.fixture
+def json_world(memory_path: Path) -> World:
+    return make_world(memory_path, "json")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("name", NAMES)
+def test_in_dual_the_write_to_sql_stands_and_what_waits_is_told_and_heals(dual: World, name: str, kind: str) -> None:
+    ordeal = Ordeal(dual, name)
+    store, system = ordeal.store, ordeal.system
+    for _ in ordeal.tries(FAULTS[kind]):
+        sources = OPERATIONS[name](store).sources
+        system.disarm()
+        seen = dual.look()
+        assert seen.records() == ordeal.after
+        assert (sources.sql, sources.json, sources.consistent) == (True, not sources.error, not sources.error)
+        assert reader.unannounced(seen.sql, seen.files) == []
+        assert not any(map(reader.is_temporary, seen.files))
+        old_or_new(seen.files, ordeal.files, reader.expected_files(seen.sql))
+        assert sources.json is (not system.failed or not kind.startswith("E") or system.failed in HARMLESS)
+        if sources.error:
+            must_be_told(sources.error)
+            assert store.pending() > 0
+            assert [error.message for error in store.problems()] == [sources.error.message]
+            store.outbox.apply()
+            seen = dual.look()
+        assert seen.violations() == []
+        assert (store.pending(), store.problems()) == (0, [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("name", NAMES)
+def test_in_json_mode_a_refusal_changes_nothing_or_can_be_repeated(json_world: World, name: str, kind: str) -> None:
+    ordeal = Ordeal(json_world, name)
+    store, system = ordeal.store, ordeal.system
+    for _ in ordeal.tries(FAULTS[kind]):
+        error = attempt(store, name)
+        system.disarm()
+        seen = json_world.look()
+        there = seen.records()
+        assert bool(error) is (bool(system.failed) and kind != "short write" and system.failed not in HARMLESS)
+        assert not any(map(reader.is_temporary, seen.files))
+        assert reader.dangling(there) == []
+        whole(there, ordeal)
+        if error is None:
+            assert there == ordeal.after
+            continue
+        must_be_told(error)
+        if seen.files != ordeal.files:  # some names had changed by then: only these calls come after a rename
+            assert system.failed in {"rename", "remove", "sync_folder", "is_folder"}
+        assert reads(store) == without_mirrors(there)
+        error = attempt(store, name)
+        assert error is None or (isinstance(error, DuplicateError) and there == ordeal.after)
+        assert json_world.look().records() == ordeal.after
+        assert reads(store) == without_mirrors(ordeal.after)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_in_json_mode_a_file_that_cannot_be_read_for_a_moment_is_not_taken_for_missing(
+    json_world: World, name: str
+) -> None:
+    ordeal = Ordeal(json_world, name)
+    for at in range(9):  # the index is gone, so each file is read, and one of them cannot be
+        ordeal.store.close()
+        json_world.restore()
+        for path in json_world.settings.own_dir.glob("index.sqlite*"):
+            path.unlink()
+        store = Store(json_world.settings, ordeal.system)
+        store.start(follow=False)
+        ordeal.system.arm(Fault(errno.EIO, frozenset({"read"})), at)
+        error = attempt(store, name)
+        ordeal.system.disarm()
+        there = json_world.look().records()
+        assert reader.dangling(there) == []
+        assert there in (ordeal.before, ordeal.after)
+        assert (there == ordeal.before) is (error is not None)
+        if error:
+            must_be_told(error)
+            assert attempt(store, name) is None
+            assert json_world.look().records() == ordeal.after
+        store.index.refresh(full=True)
+        assert reads(store) == without_mirrors(ordeal.after)
+        assert store.problems() == []
+        store.close()
+
+
+def attempt(store: Store, name: str) -> StoreError | None:
+    try:
+        OPERATIONS[name](store)
+    except StoreError as error:
+        return error
+    return None
+
+
+def whole(there: Records, ordeal: Ordeal) -> None:
+    for entity in there.keys() | ordeal.before.keys() | ordeal.after.keys():
+        assert there.get(entity) in (ordeal.before.get(entity), ordeal.after.get(entity)), entity
+
+
+def reads(store: Store) -> Records:
+    """What the store says there is, in the reader's form."""
+    store.characters.find_all()  # a look at the files
+    return without_mirrors(reader.records(reader.expected_files(reader.read_sql(str(store.index.database.engine.url)))))
+
+
+def without_mirrors(records: Records) -> Records:
+    """Without the links of personas that only mirror those of characters: the store does not read them."""
+    return {
+        entity: {key: value for key, value in record.items() if key != "characterLinks"}
+        for entity, record in records.items()
+    }
