@@ -74,17 +74,18 @@ class DualBackend(SqlBackend):
         self._outbox, self._verbose = outbox, verbose
 
     def changing(self, work: Callable[[Connection], T], entities: Callable[[T], Iterable[Entity]]) -> Result[T]:
-        value = super().changing(work, entities).value
+        with self._database.write() as connection:
+            before = self._outbox.last_entry(connection)
+            value = work(connection)
+            # A write may change other records too: of a tag that goes, those that had it.
+            touched = self._outbox.entities_since(connection, before)
         about = list(entities(value))
-        refused_before = self._outbox.refused()
         error: StoreError | None = None
         try:
             self._outbox.apply(REQUEST_WAIT_S)
         except StoreError as blocked:
             # SQL stands and the entry waits: the background loop brings it over.
             error = blocked
-        # A write may change other records too: of a tag that goes, those that had it.
-        touched = (*about, *(self._outbox.refused() - refused_before))
         error = error or next((problem for one in touched if (problem := self._outbox.problem(one))), None)
         if self._verbose or error:
             log.log(
@@ -127,10 +128,14 @@ class JsonBackend:
         return Result(value, Sources(sql=None, json=True, consistent=True))
 
     def _hiding_from(self, changes: dict[str, Changes]) -> list[UnreadableError]:
-        """What cannot be read and may point at what goes away: it would then point at nothing."""
+        """What cannot be read and may be one of the records that seem to be gone, or point at one of them."""
         kinds = list(MAPPINGS)  # later ones point at earlier ones
-        gone = [kinds.index(kind) for kind, records in changes.items() if None in records.values()]
-        return self._index.problems(kinds[min(gone) + 1 :]) if gone else []
+        gone = [(kind, one) for kind, records in changes.items() for one, record in records.items() if record is None]
+        if not gone or not self._index.problems():
+            return []
+        pointers = kinds[min(kinds.index(kind) for kind, _ in gone) + 1 :]
+        found = [problem for entity in gone if (problem := self._index.problem(*entity))]
+        return found or self._index.problems(pointers)
 
     def doubt(self, kind: str, record_id: str) -> StoreError | None:
         return self._index.problem(kind, record_id)

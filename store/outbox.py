@@ -57,9 +57,15 @@ class Outbox:
         blocked = [self._blocked] if self._blocked else []
         return [*blocked, *dict.fromkeys(self._refused.values())]
 
-    def refused(self) -> set[Entity]:
-        """The records that could not be applied the last time it was tried."""
-        return set(self._refused)
+    def last_entry(self, connection: Connection) -> int:
+        """The highest number there is; 0 when nothing waits."""
+        return connection.scalar(sa.select(sa.func.max(self._table.c.seq))) or 0
+
+    def entities_since(self, connection: Connection, number: int) -> list[Entity]:
+        """The records marked by entries above a number, in the order of their entries."""
+        table = self._table
+        found = sa.select(table.c.kind, table.c.entity_id).where(table.c.seq > number).order_by(table.c.seq)
+        return list(dict.fromkeys((row.kind, row.entity_id) for row in connection.execute(found)))
 
     def problem(self, entity: Entity) -> StoreError | None:
         """Why this record could not be applied, if it could not."""
@@ -197,7 +203,8 @@ class Follower:
         pause, told = self._every, ""
         while not self._stop.wait(pause):
             try:
-                if not self._outbox.is_empty():
+                # With nothing waiting a problem is an old one: another process has applied what was in its way.
+                if self._outbox.problems() or not self._outbox.is_empty():
                     self._outbox.apply(timeout=1)
                 problem = "; ".join(error.message for error in self._outbox.problems())
             except StoreError as error:

@@ -14,7 +14,7 @@ from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text
 from sqlalchemy.exc import IntegrityError
 
 from store import capture, rows
-from store.database import Database, create_tables
+from store.database import Database, create_tables, translated
 from store.errors import DatabaseError, UnreadableError
 from store.files.layout import SHELVES
 from store.files.shelves import Entry, read_or_none
@@ -174,7 +174,7 @@ class JsonIndex:
     @contextlib.contextmanager
     def _without_foreign_keys(self) -> Iterator[Connection]:
         """Files may name records that are not there; they are taken in as they are."""
-        with self.database.engine.connect() as raw:
+        with translated(), self.database.engine.connect() as raw:
             driver = raw.connection.driver_connection
             assert driver is not None
             driver.execute("PRAGMA foreign_keys=OFF")
@@ -235,7 +235,7 @@ class JsonIndex:
             for path, data in files.items():
                 if not path.startswith(prefixes):
                     continue
-                for table in (_entries, _files):
+                for table in (_entries, _files, _unreadable):
                     connection.execute(sa.delete(table).where(table.c.path == path))
                 entries = shelf.parse(path, data)[0] if data is not None else []
                 for some in rows.chunks([entry.id for entry in entries]):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from store import Store
-from store.errors import StoreError
+from store.errors import StoreError, UnreadableError
 from store.repositories.contract import Query
 from tests.factories import files_below, make_character, make_tag, make_user, open_test_store
 from tests.store.repositories.conftest import KINDS
@@ -94,12 +94,16 @@ def test_the_bad_one_becomes_good_again(store: Store) -> None:
     assert store.problems() == []
 
 
-def test_a_user_goes_with_everything_but_what_cannot_be_read(store: Store) -> None:
-    """SQL deletes the bad row too; a file that cannot be read is never taken away."""
-    owner = store.users.get_current_user().id
+def test_a_user_goes_with_everything_unless_a_file_may_be_theirs_and_cannot_be_read(store: Store) -> None:
+    """SQL deletes the bad row too; a file that cannot be read is never taken away, nor left without its owner."""
+    owner, before = store.users.get_current_user().id, files_below(store.settings.data_dir)
+    if store.settings.data_backend == "json":
+        with pytest.raises(UnreadableError, match=BAD):
+            store.users.delete(owner)
+        assert files_below(store.settings.data_dir) == before
+        return
     assert store.users.delete(owner).value is True
-    left = [path for path in files_below(store.settings.data_dir) if path.startswith("characters/")]
-    assert left == ([f"characters/{BAD}.json"] if store.settings.data_backend == "json" else [])
+    assert not [path for path in files_below(store.settings.data_dir) if path.startswith("characters/")]
 
 
 def test_text_that_is_no_utf_8_hides_no_neighbour(tmp_path: Path, ready_sqlite_url: str) -> None:
