@@ -1,5 +1,6 @@
 """The one door to where things are kept: ``open_store`` and the ``Store`` it gives."""
 
+import contextlib
 import logging
 from typing import Final
 
@@ -8,7 +9,7 @@ from store.backends import Backend, DualBackend, JsonBackend, SqlBackend
 from store.comparing import Comparison, compare_entities
 from store.database import Database
 from store.dual_write import log_consistency_issue, validate_dual_write_result
-from store.errors import InvalidRecordError, StoreError
+from store.errors import InvalidRecordError, NotInStepError, StoreError
 from store.files.index import JsonIndex
 from store.files.side import JsonSide
 from store.files.system import System
@@ -37,7 +38,7 @@ class Store:
         self.outbox = Outbox(self.database, self.side)
         self._index: JsonIndex | None = None
         self._follower: Follower | None = None
-        self.step: Step = steps.IN_STEP
+        self._step, self._looked = steps.IN_STEP, False
         backend = self._backend()
         self.users = UsersRepository(backend)
         self.tags = TagsRepository(backend)
@@ -74,26 +75,38 @@ class Store:
         if self.settings.data_backend == "json":
             with self.side.lock.hold(START_WAIT_S):
                 self.side.clean()
+                self.side.remove_own(steps.BOND_FILE)  # SQL stays behind: the next dual start compares everything
             return
         if self.settings.data_backend == "sql":
             return
         self.capture_on()
+        self.outbox.apart = NotInStepError("The two sides were not looked at yet.")
         try:
-            with self.side.lock.hold(START_WAIT_S):
-                self.side.clean()
-            self.look()
-            if self.step.in_step:
-                self.outbox.apply(START_WAIT_S)
+            self.catch_up()
         except StoreError as error:
             log.warning("The JSON side does not follow yet: %s", error.sentence)
         if follow:
-            self._follower = Follower(self.outbox)
+            self._follower = Follower(self.outbox, self.catch_up)
             self._follower.start()
+
+    def catch_up(self) -> None:
+        """Look at both sides where that was not possible yet, and bring over what waits. Raises JsonSideError."""
+        if not self._looked:
+            try:
+                self.look()
+            except StoreError as error:
+                self.outbox.apart = error  # until the sides were looked at, nothing is written
+                raise
+        if not self.outbox.apart:
+            self.outbox.apply(START_WAIT_S)
 
     def close(self) -> None:
         """Stop the background loop and close every connection."""
         if self._follower:
             self._follower.stop()
+        if self.outbox.bond and not self.outbox.apart:
+            with contextlib.suppress(StoreError), self.side.lock.hold(1):
+                self.outbox.bond.renew()
         if self._index:
             self._index.close()
         self.database.close()
@@ -122,9 +135,22 @@ class Store:
             return not capture.missing(connection)
 
     def look(self) -> Step:
-        """Find out anew whether both sides are in step."""
-        self.step = steps.look(self.database, self.side, self.outbox)
-        return self.step
+        """Find out anew whether both sides are in step. Raises JsonSideError when that cannot be found out."""
+        with self.side.lock.hold(START_WAIT_S):
+            self.side.clean()
+            self._step = steps.look(self.database, self.side, self.outbox)
+        self._looked = True
+        return self._step
+
+    @property
+    def step(self) -> Step:
+        """Whether both sides are in step; looked at anew while they are not, for a person may have done something."""
+        if flags.is_dual_mode(self.settings) and self.outbox.apart:
+            try:
+                return self.look()
+            except StoreError as error:
+                return Step(False, error.message, error.hint)
+        return self._step
 
     def fill_json_side(self) -> None:
         """Write everything SQL has to the empty JSON side. Raises NotInStepError when it is not empty."""

@@ -8,14 +8,15 @@ and exactly the entries that were read are deleted.
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from store import capture, rows
 from store.database import Database, Session
-from store.errors import InvalidRecordError, NotInStepError, StoreError
+from store.errors import InvalidRecordError, JsonSideError, NotInStepError, StoreError
 from store.files.shelves import Changes
 from store.files.side import Entity, JsonSide
 from store.mapping import MAPPINGS
@@ -23,6 +24,16 @@ from store.mapping import MAPPINGS
 log = logging.getLogger("tandem.outbox")
 
 BATCH = 500  # entries per round
+
+
+class Bond(Protocol):
+    """What ties a database to a folder."""
+
+    def broken(self, connection: Connection) -> str | None:
+        """Why the two do not belong together any more, as a sentence; None while they do."""
+
+    def renew(self) -> None:
+        """Mark both sides as together at this moment."""
 
 
 class Outbox:
@@ -33,8 +44,10 @@ class Outbox:
         self._table = database.own.outbox
         self._refused: dict[Entity, StoreError] = {}
         self._blocked: StoreError | None = None
-        # Set while the two sides were never brought together: then nothing is written.
-        self.apart: NotInStepError | None = None
+        # Set while it is not known that the two sides belong together: then nothing is written.
+        self.apart: StoreError | None = None
+        # What ties this database to this folder, once they were brought together.
+        self.bond: Bond | None = None
 
     def pending(self, kind: str | None = None, record_id: str | None = None) -> int:
         """How many records wait (an entry for everything of a kind counts as one)."""
@@ -92,6 +105,10 @@ class Outbox:
         except StoreError as error:
             self._blocked = error
             raise
+        except Exception as error:  # SQL is written by now, and whoever asked has to hear that the rest waits
+            log.exception("Applying the outbox failed")
+            self._blocked = JsonSideError("Something unexpected stands in the way of the JSON side; see the log.")
+            raise self._blocked from error
         self._blocked = None
 
     def _drain(self) -> dict[Entity, StoreError]:
@@ -100,11 +117,36 @@ class Outbox:
         after = 0
         more = True
         with self._database.session() as session:
+            self._check_bond(session)
             while more and (batch := self._entries(session, after)):
                 after, more = max(batch), len(batch) == BATCH
-                refused.update(self._bring_over(session, set(batch.values())))
+                refused.update(self._unsound(session, batch))
+                refused.update(self._bring_over(session, {one for one in batch.values() if rows.is_sound(one[1])}))
                 done = [seq for seq, (kind, one) in batch.items() if not _is_refused(refused, kind, one)]
                 self._acknowledge(session, done)
+        return refused
+
+    def _check_bond(self, session: Session) -> None:
+        """Entries are for the folder the database was brought together with, and for no other."""
+        if self.bond is None:
+            return
+        with session.read() as connection:
+            reason = self.bond.broken(connection)
+        if reason:
+            self.apart = NotInStepError(reason)
+            raise self.apart
+
+    def _unsound(self, session: Session, batch: dict[int, Entity]) -> dict[Entity, StoreError]:
+        """Records whose ids no file can be named by. Once such a row is gone, so is the need for its entry."""
+        table = self._table
+        refused: dict[Entity, StoreError] = {}
+        for seq, (kind, record_id) in batch.items():
+            if kind in MAPPINGS and not rows.is_sound(record_id):
+                main = MAPPINGS[kind].main
+                there = sa.select(main.c.id).join(table, table.c.entity_id == main.c.id).where(table.c.seq == seq)
+                with session.read() as connection:
+                    if connection.execute(sa.select(sa.literal(1)).where(there.exists())).first():
+                        refused[kind, record_id] = rows.unsound(kind, record_id)
         return refused
 
     def _entries(self, session: Session, after: int) -> dict[int, Entity]:
@@ -119,8 +161,11 @@ class Outbox:
         refused: dict[Entity, StoreError] = {}
         for kind in {kind for kind, record_id in entities if record_id == capture.EVERYTHING}:
             refused.update(self._bring_all_over(session, kind))
-        changes, unfit = self._state(session, {entity for entity in entities if entity[1] != capture.EVERYTHING})
-        refused.update(unfit)
+        refused.update(self._bring_some_over(session, {one for one in entities if one[1] != capture.EVERYTHING}))
+        return refused
+
+    def _bring_some_over(self, session: Session, entities: set[Entity]) -> dict[Entity, StoreError]:
+        changes, refused = self._state(session, entities)
         files, unwritable = self._side.plan(changes)
         refused.update(unwritable)
         self._side.write(files)
@@ -138,7 +183,7 @@ class Outbox:
         self._side.set_aside(kind, extra)
         refused: dict[Entity, StoreError] = {}
         for some in rows.chunks([*wanted, *extra]):
-            refused.update(self._bring_over(session, {(kind, record_id) for record_id in some}))
+            refused.update(self._bring_some_over(session, {(kind, record_id) for record_id in some}))
         return refused
 
     def _state(self, session: Session, entities: set[Entity]) -> tuple[dict[str, Changes], dict[Entity, StoreError]]:
@@ -184,9 +229,12 @@ class Follower:
     """A thread that applies what waits, soon and again: what requests left because the lock was busy or the disk was
     full."""
 
-    def __init__(self, outbox: Outbox, *, every: float = 0.25, slowest: float = 5.0) -> None:
+    def __init__(
+        self, outbox: Outbox, catch_up: Callable[[], None], *, every: float = 0.25, slowest: float = 5.0
+    ) -> None:
         """``every`` seconds while all goes well; after failures less and less often, down to ``slowest`` seconds."""
-        self._outbox, self._every, self._slowest = outbox, every, slowest
+        self._outbox, self._catch_up = outbox, catch_up
+        self._every, self._slowest = every, slowest
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tandem-outbox", daemon=True)
 
@@ -205,7 +253,7 @@ class Follower:
             try:
                 # With nothing waiting a problem is an old one: another process has applied what was in its way.
                 if self._outbox.problems() or not self._outbox.is_empty():
-                    self._outbox.apply(timeout=1)
+                    self._catch_up()
                 problem = "; ".join(error.message for error in self._outbox.problems())
             except StoreError as error:
                 problem = error.message

@@ -1,5 +1,6 @@
 """Reading and writing the rows of whole records: one snapshot in, only what changed out."""
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Dialect, Table
 
 from store import codec
+from store.errors import InvalidRecordError, InvalidValueError
 from store.mapping import Child, Mapping, Row, Rows
 from store.tables.base import JSON_NULL, FreeForm, Unusable
 
@@ -92,9 +94,23 @@ def load(connection: Connection, mapping: Mapping, ids: Sequence[str], *, for_up
     return found
 
 
+def is_sound(record_id: object) -> bool:
+    """Whether an id is text that both databases and a file name can hold. Another program may have written anything."""
+    with contextlib.suppress(InvalidValueError):
+        return isinstance(record_id, str) and bool(codec.check_text(record_id))
+    return False
+
+
+def unsound(kind: str, record_id: object) -> InvalidRecordError:
+    """What to say of a record whose id is not sound."""
+    return InvalidRecordError(
+        f"The {kind} {ascii(record_id)[:80]}", {"id": "it is no text that a file can be named by"}
+    )
+
+
 def all_ids(connection: Connection, mapping: Mapping) -> list[str]:
-    """Every id of the noun."""
-    return list(connection.scalars(sa.select(mapping.main.c.id)))
+    """Every sound id of the noun."""
+    return [one for one in connection.scalars(sa.select(mapping.main.c.id)) if is_sound(one)]
 
 
 def insert(connection: Connection, mapping: Mapping, rows: Rows) -> None:

@@ -1,5 +1,7 @@
 """Whether the two sides were ever brought together. Until they were, nothing is written over either."""
 
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -11,7 +13,8 @@ from store.files.side import JsonSide
 from store.mapping import MAPPINGS
 from store.outbox import Outbox, current_state
 
-STATE_KEY = "in_step_with"  # remembers the data folder the database was brought together with
+STATE_KEY = "in_step_with"  # remembers which data folder the database was brought together with
+BOND_FILE = "bond"  # the other half of it, below the own folder
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,69 @@ class Step:
 IN_STEP = Step(True, "Both sides are kept equal.")
 
 
+@dataclass(frozen=True)
+class FolderBond:
+    """One database and one folder. Each start and clean stop writes the same new token on both sides, so that a side
+    that was put back from a backup, or made anew, is noticed: its token is another.
+    """
+
+    database: Database
+    side: JsonSide
+
+    def holds(self) -> bool:
+        """Whether both sides bear the same token, and the folder is the one it was."""
+        token, _, path = (self.database.get_state(STATE_KEY) or "").partition(" ")
+        try:
+            kept = self.side.system.read(self.side.own_dir / BOND_FILE).decode("ascii", "replace")
+        except OSError:
+            return False
+        return bool(token) and path == self._path() and kept == f"{token} {self._folder()}"
+
+    def broken(self, connection: sa.Connection) -> str | None:
+        """Why the two do not belong together any more, while running: the folder was replaced, or another is in use."""
+        state = self.database.own.state
+        value = connection.scalar(sa.select(state.c.value).where(state.c.key == STATE_KEY)) or ""
+        if value.partition(" ")[2] != self._path():
+            return "The database was brought together with another folder."
+        try:
+            kept = self.side.system.read(self.side.own_dir / BOND_FILE).decode("ascii", "replace")
+        except OSError:
+            return None  # may be deleted by hand; the next start compares everything
+        if kept.partition(" ")[2] != self._folder():
+            return f"{self.side.data_dir} is not the folder any more that it was."
+        return None
+
+    def renew(self, also: Callable[[sa.Connection], None] = lambda connection: None) -> None:
+        """Write a new token on both sides. The caller holds the store lock. Killed in between, the next start compares.
+
+        ``also`` is carried out in the same transaction.
+        """
+        token, state = secrets.token_hex(8), self.database.own.state
+        with self.database.write() as connection:
+            connection.execute(sa.delete(state).where(state.c.key == STATE_KEY))
+            connection.execute(sa.insert(state).values(key=STATE_KEY, value=f"{token} {self._path()}"))
+            also(connection)
+        self.side.write_own(BOND_FILE, f"{token} {self._folder()}".encode())
+
+    def _path(self) -> str:
+        return str(self.side.data_dir.resolve())
+
+    def _folder(self) -> str:
+        return str(self.side.system.signature(self.side.data_dir).inode)
+
+
 def look(database: Database, side: JsonSide, outbox: Outbox) -> Step:
-    """Find out, and remember when both sides are together. Changes no record and no file."""
+    """Find out, and remember when both sides are together. Changes no record. The caller holds the store lock."""
+    side.make_folder()
     sql_empty, json_empty = _sql_is_empty(database), side.is_empty()
-    together = database.get_state(STATE_KEY) == str(side.data_dir.resolve())
-    if (sql_empty and json_empty) or (together and (sql_empty == json_empty or _only_pending(database, side))):
+    bond = FolderBond(database, side)
+    known = bool(database.get_state(STATE_KEY))
+    together = bond.holds()
+    if (
+        (sql_empty and json_empty)
+        or (together and sql_empty == json_empty)
+        or (known and _only_pending(database, side))
+    ):
         step = IN_STEP
     elif json_empty:
         step = Step(
@@ -55,8 +116,9 @@ def look(database: Database, side: JsonSide, outbox: Outbox) -> Step:
         )
     else:
         step = IN_STEP
-    if step.in_step and not together:
-        database.set_state(STATE_KEY, str(side.data_dir.resolve()))
+    if step.in_step:
+        bond.renew()
+        outbox.bond = bond
     outbox.apart = None if step.in_step else NotInStepError(step.sentence, hint=step.hint)
     return step
 
@@ -69,12 +131,10 @@ def fill_json_side(database: Database, side: JsonSide, outbox: Outbox) -> None:
     """
     if not side.is_empty():
         raise NotInStepError("The JSON side holds records by now.")
-    table, state = database.own.outbox, database.own.state
-    with database.write() as connection:
-        connection.execute(sa.delete(state).where(state.c.key == STATE_KEY))
-        connection.execute(sa.insert(state).values(key=STATE_KEY, value=str(side.data_dir.resolve())))
-        entries = [{"kind": kind, "entity_id": capture.EVERYTHING} for kind in MAPPINGS]
-        connection.execute(sa.insert(table), entries)
+    with side.lock.hold(15):
+        side.make_folder()
+        outbox.bond = FolderBond(database, side)
+        outbox.bond.renew(also=lambda connection: outbox.mark_everything(connection, MAPPINGS))
     outbox.apart = None
     outbox.apply(timeout=15)
 
@@ -88,29 +148,40 @@ def _sql_is_empty(database: Database) -> bool:
 
 def _only_pending(database: Database, side: JsonSide) -> bool:
     """Whether every record of the fuller side waits in the outbox: then the emptier side is merely behind."""
-    table = database.own.outbox
+    waits = _waiting(database)
     with database.read() as connection:
-        waiting = {(row.kind, row.entity_id) for row in connection.execute(sa.select(table))}
         ids = {(kind, one) for kind, mapping in MAPPINGS.items() for one in rows.all_ids(connection, mapping)}
     for kind in MAPPINGS:
         ids |= {(kind, entry.id) for entry in side.entries(kind) if not isinstance(entry, Exception)}
-    return all(one in waiting or (one[0], capture.EVERYTHING) in waiting for one in ids)
+    return all(waits(*one) for one in ids)
 
 
 def count_differences(database: Database, side: JsonSide) -> int:
-    """How many records are not the same on both sides, counting what is there on one side only or cannot be read."""
+    """How many records are not the same on both sides, counting what is there on one side only or cannot be read.
+
+    What waits in the outbox does not count: that it differs is known.
+    """
     different = 0
+    waits = _waiting(database)
     for kind, mapping in MAPPINGS.items():
         with database.read() as connection:
             ids = rows.all_ids(connection, mapping)
             entries = list(side.entries(kind))
             extra = {entry.id for entry in entries if not isinstance(entry, Exception)} - set(ids)
             unreadable, untouchable = sum(isinstance(entry, Exception) for entry in entries), 0
-            for some in rows.chunks(ids):
+            for some in rows.chunks(one for one in ids if not waits(kind, one)):
                 changes, unfit = current_state(connection, [(kind, one) for one in some])
                 files, refused = side.plan(changes)
                 # An aggregate is one file for many: one difference at least.
                 different += len(files) + len(unfit)
                 untouchable += len(refused)
-            different += len(extra) + max(unreadable, untouchable)  # a bad file may be no record's that SQL has
+            different += sum(not waits(kind, one) for one in extra)
+            different += max(unreadable, untouchable)  # a bad file may be no record's that SQL has
     return different
+
+
+def _waiting(database: Database) -> Callable[[str, str], bool]:
+    """Tells of a record whether it waits in the outbox."""
+    with database.read() as connection:
+        entries = {(row.kind, row.entity_id) for row in connection.execute(sa.select(database.own.outbox))}
+    return lambda kind, record_id: (kind, record_id) in entries or (kind, capture.EVERYTHING) in entries

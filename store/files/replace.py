@@ -26,7 +26,7 @@ def write_all(system: System, root: Path, changes: Iterable[tuple[Path, bytes | 
         for path, data in steps:
             if data is not None:
                 touched.update(dict.fromkeys(make_folders(system, path.parent)))
-                temporaries[path] = path.with_name(f"{path.name}{TEMPORARY}{secrets.token_hex(4)}")
+                temporaries[path] = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
                 _write(system, temporaries[path], data, sync=new <= SYNC_EACH_UP_TO)
         if new > SYNC_EACH_UP_TO:
             system.sync_all(root)

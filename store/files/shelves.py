@@ -1,6 +1,7 @@
 """How records lie in files: a file per record, or one file for many. Reading tells bad records apart, writing leaves
 them be."""
 
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from store.documents.base import Document, known, with_unknown
 from store.errors import InvalidRecordError, InvalidValueError, StoreError, UnreadableError
 from store.files.system import Signature, System
 
+LONGEST_NAME = 255  # bytes; file names are ASCII here
 Record = dict[str, Any]
 Changes = dict[str, Record | None]  # id -> the record as it should be; None: there should be none
 
@@ -63,6 +65,8 @@ def read_or_none(system: System, root: Path, path: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # so there cannot be one
+            return None
         raise UnreadableError(path, error.strerror or str(error)) from error
 
 
@@ -85,6 +89,13 @@ def understand(document: type[Document], path: str, record: Any, line: int | Non
         return document.check(known(document, record))
     except InvalidRecordError as error:
         raise UnreadableError(path, error.message.rstrip("."), line=line) from error
+
+
+def check_name(path: str) -> None:
+    """Raise InvalidRecordError when no file can have this name."""
+    name = path.rpartition("/")[2]
+    if len(name) > LONGEST_NAME:
+        raise InvalidRecordError(f"The record {name[:40]}…", {"id": "it is too long for the name of a file"})
 
 
 def file_name(record_id: str) -> str:
@@ -128,6 +139,7 @@ class OwnFiles:
                 old = read_or_none(system, root, path)
                 if old is None:
                     if record is not None:
+                        check_name(path)
                         plan.files[path] = codec.dumps_pretty(record)
                     continue
                 entries, bad = self.parse(path, old)

@@ -9,7 +9,7 @@ from store import codec
 from store.errors import StoreError, UnreadableError
 from store.files.layout import SHELVES
 from store.files.lock import StoreLock
-from store.files.replace import remove_leftovers, write_all
+from store.files.replace import make_folders, remove_leftovers, write_all
 from store.files.shelves import Changes, Entry, OwnFiles, Plan, file_name, read_or_none
 from store.files.system import Signature, System, told_as_json_side
 from store.files.user_files import UserFiles
@@ -102,11 +102,27 @@ class JsonSide:
                 if folder not in done and self.system.is_folder(self.data_dir / folder):
                     self.system.sync_folder(self.data_dir / folder)
 
+    def make_folder(self) -> None:
+        """Make the data folder when there is none."""
+        with told_as_json_side(self.data_dir):
+            for folder in make_folders(self.system, self.data_dir):
+                self.system.sync_folder(folder)
+
+    def write_own(self, name: str, data: bytes) -> None:
+        """Replace a file of Tandem's own, durably. The caller holds the lock."""
+        with told_as_json_side(self.own_dir):
+            write_all(self.system, self.own_dir, [(self.own_dir / name, data)])
+
+    def remove_own(self, name: str) -> None:
+        """Remove a file of Tandem's own, durably. The caller holds the lock."""
+        with told_as_json_side(self.own_dir):
+            write_all(self.system, self.own_dir, [(self.own_dir / name, None)])
+
     def clean(self) -> None:
         """Take away what killed writes left, and put on the disk what they had not yet. The caller holds the lock."""
         folders = [self.data_dir / path for shelf in SHELVES.values() for path in shelf.folders()]
         with told_as_json_side(self.data_dir):
-            remove_leftovers(self.system, folders)
+            remove_leftovers(self.system, [*folders, self.own_dir])
             with contextlib.suppress(UnreadableError):
                 if double := UserFiles().double(self.system, self.data_dir):
                     self.system.remove(self.data_dir / double)

@@ -60,6 +60,9 @@ class System:
                     status = entry.stat()
                 except FileNotFoundError:  # gone since its name was read: another writer's temporary file
                     continue
+                except OSError:  # a loop of links: reading it will say what is wrong
+                    yield entry.name, Signature(0, 0, 0)
+                    continue
                 yield entry.name, Signature(status.st_mtime_ns, status.st_size, status.st_ino)
 
     def make_folder(self, folder: Path) -> None:

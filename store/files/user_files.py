@@ -15,6 +15,7 @@ from store.files.shelves import (
     Entry,
     Plan,
     Record,
+    check_name,
     file_name,
     parse_object,
     read_or_none,
@@ -24,6 +25,7 @@ from store.files.system import Signature, System
 
 GENERAL = "settings/general.json"
 FOLDER = "settings/users"
+Bad = tuple[str | None, UnreadableError]
 _WRAPPER = ("version", "createdAt", "updatedAt")
 
 
@@ -46,7 +48,7 @@ class UserFiles:
         return (GENERAL, f"{FOLDER}/{file_name(record_id)}")
 
     def parse(self, path: str, data: bytes) -> tuple[list[Entry], list[tuple[str | None, UnreadableError]]]:
-        named = None if path == GENERAL else unquote(path.rpartition("/")[2].removesuffix(".json"))
+        named = None if path == GENERAL else _named(path)
         try:
             record = parse_object(path, data)
             document = understand(User, path, record)
@@ -68,31 +70,48 @@ class UserFiles:
         plan = Plan({}, {})
         files: dict[str, bytes] = {}
         users: dict[str, Record] = {}
+        oldest = ("", "")
         for path, _ in self.files(system, root):
-            data = read_or_none(system, root, path) or b""
-            entries, bad = self.parse(path, data)
+            data, entries, bad = self._read(system, root, path)
             if bad and path == GENERAL:  # who is the oldest cannot be told: nothing may be written
                 return Plan({}, dict.fromkeys(changes, bad[0][1]))
             for record_id, error in bad:
                 plan.refused[record_id or ""] = error
             for entry in entries:
                 files[path], users[entry.id] = data, entry.record
+                oldest = _age(entry.record) if path == GENERAL else oldest
         for record_id, record in changes.items():
             if record_id in plan.refused:
                 continue
+            try:
+                check_name(self.paths(record_id)[1])
+            except StoreError as error:
+                if record is not None:
+                    plan.refused[record_id] = error
+                    continue
             if record is None:
                 users.pop(record_id, None)
             else:
                 users[record_id] = with_unknown(User, record, _inner(users.get(record_id, {})))
+        # One that cannot be read is younger than who was the oldest, but perhaps not than who would be next.
+        if plan.refused and min(map(_age, users.values()), default=("~", "")) > oldest:
+            return Plan({}, dict.fromkeys(changes, next(iter(plan.refused.values()))))
         try:
             self._place(plan, files, users)
         except StoreError as error:
             return Plan({}, dict.fromkeys(changes, error))
         return Plan(plan.files, {key: error for key, error in plan.refused.items() if key in changes})
 
+    def _read(self, system: System, root: Path, path: str) -> tuple[bytes, list[Entry], list[Bad]]:
+        try:
+            data = read_or_none(system, root, path) or b""
+        except UnreadableError as error:
+            return b"", [], [(None if path == GENERAL else _named(path), error)]
+        return data, *self.parse(path, data)
+
     def _place(self, plan: Plan, files: dict[str, bytes], users: dict[str, Record]) -> None:
         """Put every user where it belongs now; the oldest may have changed."""
-        oldest_first = sorted(users, key=lambda one: (users[one]["user"]["createdAt"], one))
+        oldest_first = sorted(users, key=lambda one: _age(users[one]))
         wanted = {
             GENERAL if place == 0 else f"{FOLDER}/{file_name(record_id)}": _render(users[record_id])
             for place, record_id in enumerate(oldest_first)
@@ -104,6 +123,14 @@ class UserFiles:
         for path in files:
             if path not in wanted:
                 plan.files[path] = None
+
+
+def _named(path: str) -> str:
+    return unquote(path.rpartition("/")[2].removesuffix(".json"))
+
+
+def _age(record: Record) -> tuple[str, str]:
+    return record["user"]["createdAt"], record["user"]["id"]
 
 
 def _inner(record: Record) -> Record:

@@ -64,8 +64,9 @@ class Repository(Generic[D]):
     def _find(self, condition: sa.ColumnElement[bool]) -> Found[D]:
         with self._backend.reading() as connection:
             ids = list(connection.scalars(sa.select(self._main.c.id).where(condition)))
-            loaded = rows.load(connection, self._mapping, ids)
+            loaded = rows.load(connection, self._mapping, [one for one in ids if rows.is_sound(one)])
         found: Found[D] = Found(problems=self._backend.problems(self.kind))
+        found.problems += [rows.unsound(self.kind, one) for one in ids if not rows.is_sound(one)]
         for one in sorted(loaded.values(), key=lambda one: _creation(one[self._main.name][0])):
             try:
                 found.append(self._document(one))

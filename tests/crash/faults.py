@@ -33,15 +33,18 @@ class FaultySystem(System):
 
     def __init__(self) -> None:
         self.fault: Fault | None = None
+        self._armed = False
         self.at: int | None = None
         self.count = 0
         self.failed = ""  # the call that went wrong
+        self.failed_at = ""  # and the name of its file
 
     def arm(self, fault: Fault, at: int | None = None) -> None:
-        self.fault, self.at, self.count, self.failed = fault, at, 0, ""
+        self._armed = True
+        self.fault, self.at, self.count, self.failed, self.failed_at = fault, at, 0, "", ""
 
     def disarm(self) -> None:
-        self.fault = None
+        self._armed = False
 
     def write(self, handle: Handle, data: bytes) -> int:
         return super().write(handle, data[: (len(data) + 1) // 2] if self.meets("write", handle) else data)
@@ -49,21 +52,21 @@ class FaultySystem(System):
     def meets(self, name: str, subject: Path | Handle) -> bool:
         """Whether the call goes wrong without an error. Raises the error otherwise."""
         fault = self.fault
-        if fault is None or name not in fault.calls:
+        if fault is None or not self._armed or name not in fault.calls:
             return False
         self.count += 1
         if self.at not in (None, self.count - 1):
             return False
-        self.failed = name
+        path = subject.path if isinstance(subject, Handle) else subject
+        self.failed, self.failed_at = name, path.name
         if fault.number:
-            path = subject.path if isinstance(subject, Handle) else subject
             raise OSError(fault.number, os.strerror(fault.number), str(path))
         return True
 
 
 def _faulty(name: str) -> Any:
     def call(self: FaultySystem, subject: Path | Handle, *rest: Path) -> Any:
-        if name in ("close", "unlock") and self.fault:
+        if name in ("close", "unlock"):
             System.close(self, subject)  # type: ignore[arg-type]  # a close that fails has closed all the same
             self.meets(name, subject)
             return None

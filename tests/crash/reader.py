@@ -208,7 +208,7 @@ def differences(sql: Sql, files: dict[str, bytes]) -> list[str]:
 
 
 def unannounced(sql: Sql, files: dict[str, bytes]) -> list[str]:
-    """Invariants I2, I3 and I5: whatever is not as SQL says has an entry in the outbox. Temporary files do not count."""
+    """Invariants I2, I3 and I5: whatever is not as SQL says has an entry in the outbox, but for temporary files."""
     excused: tuple[str, ...] = ()
     for kind, one in sql.waiting.values():
         # The oldest user lies in another file than the rest, so that one user's change may move another.
@@ -224,11 +224,12 @@ def is_temporary(path: str) -> bool:
 def leftovers(data_dir: Path, own_dir: Path) -> list[str]:
     """Files that are neither Quilltap's nor announced as ours."""
     oldest = data_dir / "settings/general.json"
-    double = data_dir / f"settings/users/{json.loads(oldest.read_bytes())['user']['id']}.json" if oldest.exists() else None
-    ours = re.compile(r"store\.lock|index\.sqlite(-wal|-shm)?|quarantine/.*")
+    name = json.loads(oldest.read_bytes())["user"]["id"] if oldest.exists() else ""
+    double = data_dir / f"settings/users/{name}.json"
+    ours = re.compile(r"store\.lock|bond|index\.sqlite(-wal|-shm)?|quarantine/.*")
     told = [path for path in files_below(data_dir) if is_temporary(path)] if data_dir.exists() else []
     told += [path for path in files_below(own_dir) if not ours.fullmatch(path)] if own_dir.exists() else []
-    told += [double.name] if double and double.exists() else []
+    told += [double.name] if double.exists() else []
     return [f"{path} was left behind" for path in told]
 
 

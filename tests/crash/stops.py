@@ -64,7 +64,7 @@ class Steps:
 
 
 class SteppedSystem(System):
-    """The real operating system, whose every call is a step. A first write takes only half, so that a kill can tear it."""
+    """The real system, whose every call is a step. A first write takes only half, so that a kill can tear the file."""
 
     def __init__(self, steps: Steps) -> None:
         self.steps = steps

@@ -1,5 +1,6 @@
 """The operating system refuses call N: nothing is torn, nobody is told a lie, and it heals when the fault is gone."""
 
+import contextlib
 import errno
 import itertools
 from collections.abc import Iterator
@@ -9,12 +10,13 @@ import pytest
 
 from store import Store
 from store.errors import DuplicateError, StoreError
+from store.files.side import JsonSide
+from store.files.system import Handle
 from tests.crash import reader
 from tests.crash.faults import FAULTS, Fault, FaultySystem
-from tests.crash.world import OPERATIONS, World, make_world
+from tests.crash.world import BOB, OPERATIONS, SINGLE_FILE, World, make_world
 
 NAMES = [name for name in OPERATIONS if name != "character-rename"]
-HARMLESS = {"unlock"}  # the lock is free all the same
 Records = dict[reader.Entity, reader.Row]
 
 
@@ -32,10 +34,29 @@ class Ordeal:
         self.after = world.look().records()
         assert self.before != self.after
 
+    def disconnect(self) -> None:
+        """Let go of the databases, without all that a clean stop does."""
+        self.store.database.close()
+        if self.world.settings.data_backend == "json":
+            self.store.index.close()
+
+    @property
+    def fails(self) -> bool:
+        """Whether what went wrong keeps the operation from its end.
+
+        A lock is free although its close complained, the bond of both sides may be missing for a while, and another
+        user's file is of interest only when the oldest goes.
+        """
+        if self.system.failed_at == f"{BOB}.json" and self.name in ("user-create", "user-update"):
+            return self.system.failed != "read"
+        system = self.system
+        harmless = system.failed == "unlock" or system.failed_at == "bond" or not (system.fault and system.fault.number)
+        return bool(system.failed) and not harmless
+
     def tries(self, fault: Fault) -> Iterator[int]:
         """Arms the fault for each call in turn, until the operation ends before it comes to it."""
         for at in itertools.count():
-            self.store.close()
+            self.disconnect()
             self.world.restore()
             self.system.arm(fault, at)
             yield at
@@ -71,31 +92,58 @@ def json_world(lasting_memory_path: Path) -> World:
 @pytest.mark.parametrize("kind", FAULTS)
 @pytest.mark.parametrize("name", NAMES)
 def test_in_dual_the_write_to_sql_stands_and_what_waits_is_told_and_heals(dual: World, name: str, kind: str) -> None:
-    ordeal = Ordeal(dual, name)
-    store, system = ordeal.store, ordeal.system
+    endure(Ordeal(dual, name), kind)
+
+
+def endure(ordeal: Ordeal, kind: str) -> None:
+    store, system, world = ordeal.store, ordeal.system, ordeal.world
     for _ in ordeal.tries(FAULTS[kind]):
-        sources = OPERATIONS[name](store).sources
+        sources = OPERATIONS[ordeal.name](store).sources
         system.disarm()
-        seen = dual.look()
+        seen = world.look()
         assert seen.records() == ordeal.after
         assert (sources.sql, sources.json, sources.consistent) == (True, not sources.error, not sources.error)
         assert reader.unannounced(seen.sql, seen.files) == []
         assert not any(map(reader.is_temporary, seen.files))
         old_or_new(seen.files, ordeal.files, reader.expected_files(seen.sql))
-        assert sources.json is (not system.failed or not kind.startswith("E") or system.failed in HARMLESS)
+        assert sources.json is not ordeal.fails, system.failed
         if sources.error:
             must_be_told(sources.error)
             assert store.pending() > 0
             assert [error.message for error in store.problems()] == [sources.error.message]
             store.outbox.apply()
-            seen = dual.look()
+            seen = world.look()
         assert seen.violations() == []
         assert (store.pending(), store.problems()) == (0, [])
 
 
+class Careless(JsonSide):
+    """Takes a file that was not written for written."""
+
+    def write(self, files: dict[str, bytes | None]) -> None:
+        with contextlib.suppress(StoreError):
+            super().write(files)
+
+
+class Trusting(FaultySystem):
+    """Believes that a write took everything."""
+
+    def write(self, handle: Handle, data: bytes) -> int:
+        super().write(handle, data)
+        return len(data)
+
+
+@pytest.mark.parametrize("mutant", [Careless, Trusting], ids=lambda mutant: mutant.__name__)
+def test_without_this_guard_the_check_fails(dual: World, mutant: type) -> None:
+    ordeal = Ordeal(dual, "character-update")
+    (ordeal.system if mutant is Trusting else ordeal.store.side).__class__ = mutant
+    with pytest.raises(AssertionError):
+        endure(ordeal, "EIO" if mutant is Careless else "short write")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", FAULTS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["tag-update", *(name for name in NAMES if name not in SINGLE_FILE)])
 def test_in_json_mode_a_refusal_changes_nothing_or_can_be_repeated(json_world: World, name: str, kind: str) -> None:
     ordeal = Ordeal(json_world, name)
     store, system = ordeal.store, ordeal.system
@@ -104,7 +152,7 @@ def test_in_json_mode_a_refusal_changes_nothing_or_can_be_repeated(json_world: W
         system.disarm()
         seen = json_world.look()
         there = seen.records()
-        assert bool(error) is (bool(system.failed) and kind != "short write" and system.failed not in HARMLESS)
+        assert bool(error) is ordeal.fails, system.failed
         assert not any(map(reader.is_temporary, seen.files))
         assert reader.dangling(there) == []
         whole(there, ordeal)
@@ -129,7 +177,7 @@ def test_in_json_mode_a_file_that_cannot_be_read_for_a_moment_is_not_taken_for_m
     ordeal = Ordeal(json_world, name)
     before, after = without_mirrors(ordeal.before), without_mirrors(ordeal.after)
     for at in range(len(ordeal.files)):  # the index is gone, so each file is read, and one of them cannot be
-        ordeal.store.close()
+        ordeal.disconnect()
         json_world.restore()
         for path in json_world.settings.own_dir.glob("index.sqlite*"):
             path.unlink()

@@ -1,4 +1,7 @@
-"""Writes by plain SQL from another connection, as the Quilltap application makes them: the files follow."""
+"""Writes by plain SQL from another connection, as the Quilltap application makes them: the files follow.
+
+That each of them leaves an entry, for every table, is in ``test_capture_is_complete``.
+"""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -10,10 +13,10 @@ import psycopg
 import pytest
 
 from store import Store
-from store.mapping import MAPPINGS
 from tests.crash import reader
-from tests.crash.world import ADA, BOB, ELF, HERO, KING, MASK, NEW_HERO, NEW_TAG, SQUIRE, populate
+from tests.crash.world import ADA, BOB, ELF, HERO, KING, MASK, NEW_HERO, NEW_TAG, SQUIRE, World, make_world, populate
 from tests.factories import files_below, open_test_store
+from tests.postgres import PostgresServer
 
 NOW = "2025-06-01 12:00:00.000000"
 TEXTS = 'description, personality, scenario, "firstMessage"'
@@ -34,10 +37,21 @@ def another(store: Store) -> Iterator[Any]:
             yield connection
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def world(request: pytest.FixtureRequest, lasting_memory_path: Path) -> Iterator[World]:
+    if request.param == "sqlite":
+        yield make_world(lasting_memory_path / "sqlite")
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    name = server.create()
+    yield make_world(lasting_memory_path / "postgresql", url=server.url(name))
+    server.drop(name)
+
+
 @pytest.fixture
-def store(tmp_path: Path, database_url: str) -> Iterator[Store]:
-    opened = open_test_store(tmp_path, database_url)
-    populate(opened)
+def store(world: World) -> Iterator[Store]:
+    world.restore()
+    opened = world.open()
     yield opened
     opened.close()
 
@@ -161,53 +175,6 @@ def test_a_table_that_was_rebuilt_is_looked_at_anew_at_the_next_start(tmp_path: 
     assert b"Unseen" in files_below(store.settings.data_dir)[f"characters/{HERO}.json"]
     assert lost in files_below(store.settings.own_dir / "quarantine").values()
     store.close()
-
-
-# ------------------------------------------------------------------ capture is complete
-def _touch(table: str) -> str:
-    column = {"character_personas": "isDefault", "chat_settings": "avatarDisplayStyle", "users": "name"}.get(table)
-    return column or {"tags": "name", "personas": "name", "characters": "name"}.get(table, "createdAt")
-
-
-MARKS = [
-    (mapping.kind, child.table.name, child.column)
-    for mapping in MAPPINGS.values()
-    for child in mapping.tables
-    if child.table.name != "chat_avatar_overrides"  # see below: it hangs on chats and images
-]
-
-
-@pytest.mark.parametrize(("kind", "table", "column"), MARKS, ids=[f"{kind}-{table}" for kind, table, _ in MARKS])
-def test_every_table_of_a_record_marks_it_for_every_kind_of_write(
-    store: Store, kind: str, table: str, column: str
-) -> None:
-    store.users.update_chat_settings(BOB, {"avatarDisplayStyle": "SQUARE"})
-    sql = reader.read_sql(str(store.database.engine.url.render_as_string(hide_password=False)))
-    row = sql.tables[table][0]
-    owner = row[column]
-    key = {name: row[name] for name in ("id", "characterId", "personaId") if name in row} or row
-    where = " AND ".join(f"\"{name}\" = '{value}'" for name, value in key.items())
-    touched = _touch(table)
-
-    def marked(*statements: str) -> bool:
-        with another(store) as connection:
-            for statement in statements:
-                connection.execute(statement)
-        waiting = reader.read_sql(str(store.database.engine.url.render_as_string(hide_password=False))).waiting
-        seen = (kind, owner) in waiting.values()
-        store.outbox.apply()
-        return seen
-
-    value = 'NOT "isDefault"' if touched == "isDefault" else f"'{NOW}'"
-    assert marked(f'UPDATE "{table}" SET "{touched}" = {value} WHERE {where}')
-    names = [name for name in row if row[name] is not None and name != "sillyTavernData"]
-    copied = ", ".join(f'"{name}"' for name in names)
-    aside = [
-        f'CREATE TABLE aside AS SELECT {copied} FROM "{table}" WHERE {where}',
-        f'DELETE FROM "{table}" WHERE {where}',
-    ]
-    assert marked(*aside)
-    assert marked(f'INSERT INTO "{table}" ({copied}) SELECT {copied} FROM aside')
 
 
 def test_an_avatar_worn_in_one_chat_is_a_change_of_its_character(store: Store) -> None:

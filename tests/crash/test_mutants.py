@@ -114,7 +114,7 @@ def become(store: Store, kind: type[Outbox], meeting: Callable[[], None]) -> Non
 @pytest.mark.parametrize(
     ("kind", "holds"),
     [(Met, True), (AllEntriesOfTheRecord, False), (StateBeforeEntries, False)],
-    ids=lambda one: str(one),
+    ids=lambda one: getattr(one, "__name__", str(one)),
 )
 def test_a_write_between_reading_and_acknowledging_is_not_forgotten(
     store: Store, kind: type[Outbox], holds: bool
@@ -144,7 +144,9 @@ def test_an_older_state_is_never_written_over_a_newer_one(tmp_path: Path, store:
     other.close()
 
 
-@pytest.mark.parametrize(("kind", "holds"), [(Met, True), (CursorOverNumbers, False)], ids=lambda one: str(one))
+@pytest.mark.parametrize(
+    ("kind", "holds"), [(Met, True), (CursorOverNumbers, False)], ids=lambda one: getattr(one, "__name__", str(one))
+)
 def test_an_entry_that_is_committed_late_is_not_passed_over(
     tmp_path: Path, postgres_url: str, kind: type[Outbox], holds: bool
 ) -> None:

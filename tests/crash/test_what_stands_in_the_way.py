@@ -1,4 +1,4 @@
-"""Real obstacles: a read-only folder, a lock somebody holds, a disk that is full. And the background loop, which heals."""
+"""Real obstacles: a read-only folder, a lock somebody holds, a full disk. And the background loop, which heals."""
 
 import contextlib
 import fcntl
@@ -52,7 +52,7 @@ def test_on_a_read_only_folder_dual_starts_reads_and_keeps_what_waits(world: Wor
     assert store.tags.find_by_id(NEW_TAG) is not None
     assert store.pending("tag", NEW_TAG) == 1
     system.disarm()
-    store.outbox.apply()
+    store.catch_up()
     assert (world.look().violations(), store.problems()) == ([], [])
     store.close()
 
@@ -142,11 +142,15 @@ def test_what_another_process_applied_meanwhile_is_no_problem_any_more(world: Wo
 # ------------------------------------------------------------------ a disk that is full
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system that holds 2 MB."""
+    """A file system that holds 8 MB."""
     place = tmp_path / "small"
     place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
-    if os.geteuid() or not shutil.which("mount") or subprocess.run(command, capture_output=True, check=False).returncode:
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)]
+    if (
+        os.geteuid()
+        or not shutil.which("mount")
+        or subprocess.run(command, capture_output=True, check=False).returncode
+    ):
         pytest.skip("only root may mount a small file system")
     yield place
     subprocess.run(["umount", "--lazy", str(place)], check=True)
