@@ -99,8 +99,8 @@ def _listen(app: Flask, settings: Settings) -> Any:
             port=settings.port,
             threads=THREADS,
             ident="Tandem",
-            # Above Flask's own limit, so that the page that says so comes from us.
-            max_request_body_size=4 * security.LARGEST_REQUEST,
+            # A little above Flask's own limit, so that the page that says so comes from us.
+            max_request_body_size=security.LARGEST_REQUEST + 16 * 1024 * 1024,
         )
     except OSError as error:
         if error.errno == errno.EADDRINUSE:

@@ -214,6 +214,14 @@ class RecordForm(BaseForm):
         self.seen = read_snapshot(formdata.get("seen", "")) if formdata else {}
         super().__init__(formdata, obj, prefix, **rest)
 
+    def validate(self, extra_validators: Any = None) -> bool:
+        """Whether every field is as it has to be. One the person did not touch is not judged: it is not written."""
+        valid: bool = super().validate(extra_validators)
+        for field in self:
+            if field.errors and self.seen.get(field.short_name) == field.sent():
+                field.errors = []
+        return valid or not any(field.errors for field in self)
+
     def snapshot(self) -> Snapshot:
         """What each field would send as it stands."""
         return {field.short_name: field.sent() for field in self}

@@ -7,6 +7,7 @@ from flask import flash
 from store.errors import StoreError
 from store.repositories.contract import Result, Sources
 
+LONGEST = 600  # characters of a message
 SUCCESS, WARNING, ERROR, INFO = "success", "warning", "error", "info"
 
 
@@ -25,28 +26,25 @@ def of_error(error: StoreError, category: str = ERROR) -> Notice:
 
 
 def tell(message: str, category: str = SUCCESS) -> None:
-    """A sentence for the next page."""
-    flash(message, category)
+    """A sentence for the next page. It travels in a cookie, and browsers drop one that is too long."""
+    flash(message if len(message) <= LONGEST else f"{message[: LONGEST - 1]}…", category)
 
 
 def tell_result(result: Result[object], message: str) -> None:
     """Say what was done; and, where the JSON side could not follow, that the change is safe and what to do."""
-    flash(message, SUCCESS)
+    tell(message)
     warn_of(result.sources)
 
 
 def warn_of(sources: Sources) -> None:
     """A warning when one side lags behind the other."""
     if sources.error is not None:
-        flash(
-            f"It is saved in the database, but the JSON side could not follow yet: {sources.error.sentence}",
-            WARNING,
-        )
+        tell(f"It is saved in the database, but the JSON side could not follow yet: {sources.error.sentence}", WARNING)
 
 
 def tell_error(error: StoreError) -> None:
     """Say why nothing was done, and the next step."""
-    flash(error.sentence, ERROR)
+    tell(error.sentence, ERROR)
 
 
 def tagged(count: int, asked: int, name: str, noun: str) -> str:

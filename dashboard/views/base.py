@@ -28,6 +28,8 @@ from store.repositories.contract import Page, Query
 log = logging.getLogger("tandem.dashboard")
 
 COUNT_AT_MOST = 1000
+
+
 @dataclass(frozen=True)
 class Present:
     """Who is here, as the frame shows it."""

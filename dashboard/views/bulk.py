@@ -4,6 +4,8 @@ The list's bar posts ``action``, the ids (``rowid``) or ``all_matching=1`` with 
 has asked ``confirmed=1``; otherwise a page asks. Both name the number; if it has changed by then, the page asks again.
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,7 +19,7 @@ from dashboard import notices
 from dashboard.formatters import counted
 from dashboard.forms import NEW, tags_sent
 from dashboard.views.base import RepositoryView
-from dashboard.views.listing import clean, parse_query
+from dashboard.views.listing import parse_query
 from store.errors import InvalidValueError, NotFoundError, StoreError
 from store.repositories.contract import Query
 
@@ -70,7 +72,7 @@ class BulkView(RepositoryView):
         if not ids:
             notices.tell("Nothing was selected. Tick some rows first.", notices.INFO)
             return self.go(self.back())
-        if not self.is_confirmed(len(ids), everything):
+        if not self.is_confirmed(ids, everything):
             return self.ask(action, ids, everything)
         if action.asks_tag and not self.tags_asked():
             return self.ask(action, ids, everything, problem="Choose a tag, or write the name of a new one.")
@@ -83,7 +85,7 @@ class BulkView(RepositoryView):
     def selected(self) -> tuple[list[str], bool]:
         """The ids, and whether they are all that match. Raises InvalidValueError when those are too many for one go."""
         if request.form.get("all_matching") != "1":
-            ids = list(dict.fromkeys(one for one in map(clean, request.form.getlist("rowid")) if one))
+            ids = list(dict.fromkeys(one for one in request.form.getlist("rowid") if one))
             everything = False
         else:
             query = parse_query(request.form.get("query", ""), self.filters, self.repository.sortable)
@@ -96,26 +98,26 @@ class BulkView(RepositoryView):
             )
         return ids, everything
 
-    def is_confirmed(self, count: int, everything: bool) -> bool:
-        """Whether a person has said yes to this very number."""
+    def is_confirmed(self, ids: list[str], everything: bool) -> bool:
+        """Whether a person has said yes to these very records: of all that match, others may have come and gone."""
         if request.values.get("confirmed") != "1":
             return False
-        return not everything or request.form.get("expected") == str(count)
+        return not everything or request.form.get("expected") == fingerprint(ids)
 
     def ask(
         self, action: BulkAction, ids: list[str], everything: bool, problem: str = ""
     ) -> tuple[str, int] | Response:
         """The page that asks, and names the number."""
-        told = request.form.get("expected", "")
-        if everything and request.values.get("confirmed") == "1" and told.isdecimal() and int(told) != len(ids):
-            problem = problem or f"There were {int(told):,} when you were asked; by now there are {len(ids):,}."
+        told = request.form.get("expected", "").partition("-")[0]
+        if everything and request.values.get("confirmed") == "1" and told.isdecimal():
+            problem = problem or f"You were asked about {int(told):,}; by now other {self.noun}s match. Look again."
         page = self.render(
             "admin/model/bulk.html",
             action=action,
             question=self.question(action, len(ids)),
             ids=[] if everything else ids,
             everything=everything,
-            expected=len(ids),
+            expected=fingerprint(ids),
             query=request.form.get("query", ""),
             problem=problem,
             sample=self.sample(ids),
@@ -219,5 +221,10 @@ class BulkView(RepositoryView):
         return {
             "bulk_actions": self.offered(),
             "bulk_url": url_for(f"{self.endpoint}.action_view"),
-            "bulk_fields": {"query": listing.query_string, "expected": "" if count_is_more else count},
+            "bulk_fields": {"query": listing.query_string},
         }
+
+
+def fingerprint(ids: list[str]) -> str:
+    """How many, and a short text that is another for any other records."""
+    return f"{len(ids)}-{hashlib.blake2b(json.dumps(sorted(ids)).encode(), digest_size=8).hexdigest()}"

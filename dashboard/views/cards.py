@@ -11,8 +11,11 @@ from dashboard.auth import current_account
 from dashboard.uploads import Uploads
 from dashboard.views.base import StoreView
 from store.cards import ImportPlan, known_tags, owner, plan_import, save_card
+from store.documents.quilltap import is_email
 from store.errors import InvalidRecordError, NotFoundError, StoreError
 from store.repositories.contract import Query, Sources
+
+MOST_TOLD = 4  # refusals; they travel in a cookie
 
 
 class CardsView(StoreView):
@@ -46,16 +49,24 @@ class CardsView(StoreView):
         users = self.store.users.list(Query(sort="createdAt", page_size=200)).rows
         user_id = request.args.get("user") or (users[0]["id"] if users else None)
         plan = self._plan(batch, user_id)
+        there = {
+            planned.card.fields["name"]
+            for planned in plan.cards
+            if self._is_there(planned.card.fields["name"], user_id)
+        }
         owners = [(user["id"], user["name"] or user["email"]) for user in users]
-        return self.render("cards/preview.html", plan=plan, batch=batch, users=users, owners=owners, user_id=user_id)
+        return self.render(
+            "cards/preview.html", plan=plan, batch=batch, users=users, owners=owners, user_id=user_id, there=there
+        )
 
     @expose("/run", methods=["POST"])
     def run(self) -> Response:
         """Import the chosen cards, each by itself."""
         batch, chosen = request.form.get("batch", ""), set(request.form.getlist("card"))
+        self._uploads.get(batch, self._account_id())  # gone? then say so before a user is made
         user_id = self._owner_id()
         plan = self._plan(batch, user_id)
-        made = 0
+        made, failed = 0, 0
         lagging: Sources | None = None
         for number, planned in enumerate(plan.cards):
             if str(number) not in chosen:
@@ -63,13 +74,17 @@ class CardsView(StoreView):
             try:
                 result = save_card(planned.card, user_id, self.store.characters, self.store.tags)
             except StoreError as error:
-                notices.tell(f"{planned.card.filename}: {error.sentence}", notices.ERROR)
+                failed += 1
+                if failed <= MOST_TOLD:
+                    notices.tell(f"{planned.card.filename}: {error.sentence}", notices.ERROR)
                 continue
             made += 1
             lagging = result.sources if result.sources.error else lagging
         if not chosen:
             notices.tell("No card was chosen, so none was imported.", notices.WARNING)
             return self.go(url_for(".preview", batch=batch, user=user_id))
+        if failed > MOST_TOLD:
+            notices.tell(f"{failed} cards were not imported; only the first {MOST_TOLD} are named.", notices.ERROR)
         if made:
             notices.tell(f"Imported {made} {'card' if made == 1 else 'cards'}.")
         if lagging:
@@ -81,6 +96,11 @@ class CardsView(StoreView):
         files = self._uploads.get(batch, self._account_id())
         return plan_import(files, known_tags(self.store.tags, user_id) if user_id else lambda names: set())
 
+    def _is_there(self, name: str, user_id: str | None) -> bool:
+        """Whether the user has a character of this name already."""
+        rows = self.store.characters.list(Query(search=name[:200], user_id=user_id, page_size=50)).rows
+        return any(row["name"] == name for row in rows)
+
     def _owner_id(self) -> str:
         """The user the form names: one that is there, or a new one by its address."""
         if user_id := request.form.get("user", ""):
@@ -88,8 +108,8 @@ class CardsView(StoreView):
                 raise NotFoundError("This user does not exist (any more).", hint="Choose another user.")
             return user_id
         email = request.form.get("email", "").strip()
-        if "@" not in email:
-            raise InvalidRecordError("The new user", {"email": "it needs an e-mail address"})
+        if not is_email(email):
+            raise InvalidRecordError("The new user", {"email": "it needs an e-mail address that Quilltap accepts"})
         return owner(self.store.users, email).id
 
     @staticmethod

@@ -164,6 +164,8 @@ class EditableView(RepositoryView):
 
     @expose("/edit/", methods=("GET", "POST"))
     def edit_view(self) -> Answer:
+        if request.method == "POST" and self.get_one(request.args.get("id")) is None:
+            return self.show_orphan()
         document = self.wanted()
         if request.method == "GET":
             return self.show_form(self.edit_template, self.edit_form(document), document)
@@ -179,7 +181,16 @@ class EditableView(RepositoryView):
             return self.go(self.back())
         return self.show_form(self.edit_template, form, document)
 
-    def show_form(self, template: str, form: RecordForm, document: Any) -> Answer:
+    def show_orphan(self) -> Answer:
+        """The form of a record that somebody deleted meanwhile: what was typed can be saved as a new one."""
+        form = self.create_form()
+        told = f"Somebody deleted this {self.noun} in the meantime."
+        form.refusals = (f"{told} What you typed is still here: save it as a new one, or leave.",)
+        form.status = HTTPStatus.CONFLICT
+        page, status = self.show_form(self.create_template, form, None, action=url_for(".create_view", url=self.back()))
+        return page, status
+
+    def show_form(self, template: str, form: RecordForm, document: Any, action: str | None = None) -> Answer:
         """The form; after a refusal with everything the person typed, and the version they started from."""
         sent = request.method == "POST"
         version = request.form.get("version", "") if sent else (self.repository.version(document) if document else "")
@@ -189,6 +200,7 @@ class EditableView(RepositoryView):
             form=form,
             model=document,
             version=version,
+            form_action=action,
             seen=spell_snapshot(seen) if document else "",
             return_url=self.back(),
             **self.form_context(form, document),

@@ -85,4 +85,3 @@ class PersonasView(TaggedView):
             result = self.repository.add_character_link(clean(request.form.get("id", "")), one)
         notices.tell_result(result, f"Linked {counted(len(wanted), 'character')} to “{result.value.name}”.")
         return self.go(self.back())
-

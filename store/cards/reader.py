@@ -20,6 +20,8 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # possessive and matches once begun, so that no file makes it slow.
 _LARGE_EXPONENT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|\d++(?:\.\d++)?(?:[eE][+-]?(\d{3,}+))?', re.DOTALL)
 
+MOST_TAGS = 100  # cards come from strangers, and every tag is a record of its own
+
 
 @dataclass(frozen=True)
 class Card:
@@ -205,7 +207,11 @@ def _tags(value: object, notes: list[str]) -> list[str]:
     strange = sum(not isinstance(tag, str) for tag in value)
     if strange:
         notes.append(f"{strange} of the card's {len(value)} tags are not text and were left out.")
-    return list(tags.values())
+    if len(tags) > MOST_TAGS:
+        notes.append(
+            f"Of the card's {len(tags)} tags the first {MOST_TAGS} are taken; all stay in its SillyTavern data."
+        )
+    return list(tags.values())[:MOST_TAGS]
 
 
 def _kind(value: object) -> str:

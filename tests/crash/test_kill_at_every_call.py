@@ -166,7 +166,11 @@ def test_an_operation_killed_at_any_step_is_done_or_not_done(world: World, name:
     assert len(kill_everywhere(Rehearsal(world, name), looks=name == "character-rename")) >= 3
 
 
-@pytest.mark.parametrize("name", ["character-update", "user-delete"])
+@pytest.mark.parametrize(
+    ("world", "name"),
+    [("dual", "character-update"), ("dual", "user-delete"), ("json", "character-update")],
+    indirect=["world"],
+)
 def test_a_start_that_is_killed_while_it_brings_things_in_order_can_be_repeated(world: World, name: str) -> None:
     rehearsal = Rehearsal(world, name)
     states = kill_everywhere(rehearsal, looks=False)

@@ -63,7 +63,7 @@ def test_the_first_import_makes_the_user_it_asks_for(editor: Visitor, store: Sto
     assert "Whose characters are these?" in preview.text
     refused = run(editor, preview, 0, email="nobody")
     assert refused.status_code == 422
-    assert "it needs an e-mail address" in refused.text
+    assert "it needs an e-mail address that Quilltap accepts" in refused.text
     assert run(editor, preview, 0, email="mira@example.org").status_code == 303
     (character,) = store.characters.find_all()
     found = store.users.find_by_email("mira@example.org")

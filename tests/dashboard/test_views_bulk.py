@@ -129,6 +129,17 @@ def test_all_that_match_means_the_lists_question(editor: Visitor, store: Store) 
     assert len(names(store)) == 15
 
 
+def test_when_other_records_match_by_now_it_asks_again(editor: Visitor, store: Store) -> None:
+    alice = make_character(store, "Alice", isFavorite=True)
+    bram = make_character(store, "Bram")
+    asked = act(editor, "delete", [], "/admin/characters/?favorite=1", all_matching="1")
+    store.characters.set_favorite(alice.id, False)
+    store.characters.set_favorite(bram.id, True)
+    again = resend(editor, asked, ACTION, "confirmed")
+    assert again.status_code == 422
+    assert sorted(names(store)) == ["Alice", "Bram"]
+
+
 def test_when_the_number_has_changed_it_asks_again(editor: Visitor, store: Store) -> None:
     for name in ("Alice", "Bram"):
         make_character(store, name)
@@ -137,7 +148,9 @@ def test_when_the_number_has_changed_it_asks_again(editor: Visitor, store: Store
     again = resend(editor, asked, ACTION, "confirmed")
     assert again.status_code == 422
     assert "Delete 3 characters?" in again.text
-    assert told(again) == ["There were 2 when you were asked; by now there are 3. Nothing was changed yet."]
+    assert told(again) == [
+        "You were asked about 2; by now other characters match. Look again. Nothing was changed yet."
+    ]
     assert len(names(store)) == 3
     assert messages(editor, resend(editor, again, ACTION, "confirmed")) == ["Deleted 3 characters."]
 

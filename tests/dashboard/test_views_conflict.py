@@ -117,11 +117,17 @@ def test_a_form_without_its_version_overwrites_nothing(editor: Visitor, store: S
     assert now(store, alice).title == "Queen"
 
 
-def test_an_edit_of_a_record_that_was_deleted_says_so(editor: Visitor, store: Store) -> None:
+def test_what_was_typed_into_a_record_that_was_deleted_can_be_saved_as_a_new_one(editor: Visitor, store: Store) -> None:
     alice = make_character(store, "Alice")
     mine = form_in(editor.get(page_of(alice)), "seen")
     store.characters.delete(alice.id)
-    assert editor.post(page_of(alice), filled(mine, title="Empress")).status_code == 404
+    answer = editor.post(page_of(alice), filled(mine, title="Empress"))
+    assert answer.status_code == 409
+    assert "Somebody deleted this character in the meantime" in answer.text
+    assert 'action="/admin/characters/new/' in answer.text
+    assert 'value="Empress"' in answer.text
+    assert editor.post("/admin/characters/new/", form_in(answer, "title")).status_code == 303
+    assert [one.title for one in store.characters.find_all()] == ["Empress"]
 
 
 def test_two_tabs_that_change_the_same_to_the_same_agree(editor: Visitor, store: Store) -> None:

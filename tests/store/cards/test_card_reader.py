@@ -1,5 +1,6 @@
 """A person's cards come in as they are, and what is wrong with a file is said by its name."""
 
+import json
 import random
 import time
 import zlib
@@ -344,3 +345,11 @@ def _with_mended_checksums(data: bytes) -> bytes:
         mended[end : end + 4] = zlib.crc32(data[position + 4 : end]).to_bytes(4, "big")
         position = end + 4
     return bytes(mended)
+
+
+def test_of_thousands_of_tags_the_first_hundred_are_taken_and_all_are_kept() -> None:
+    names = [f"tag {number}" for number in range(2000)]
+    card = read_card(json.dumps({"spec": "chara_card_v2", "data": {"name": "Lyra", "tags": names}}).encode(), "a.json")
+    assert card.tags == names[:100]
+    assert card.source["data"]["tags"] == names
+    assert "Of the card's 2000 tags the first 100 are taken" in card.notes[0]
