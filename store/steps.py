@@ -10,6 +10,7 @@ from store import capture, rows
 from store.database import Database
 from store.errors import NotInStepError
 from store.files.side import JsonSide
+from store.files.system import told_as_json_side
 from store.mapping import MAPPINGS
 from store.outbox import Outbox, current_state
 
@@ -79,7 +80,8 @@ class FolderBond:
         return str(self.side.data_dir.resolve())
 
     def _folder(self) -> str:
-        return str(self.side.system.signature(self.side.data_dir).inode)
+        with told_as_json_side(self.side.data_dir):
+            return str(self.side.system.signature(self.side.data_dir).inode)
 
 
 def look(database: Database, side: JsonSide, outbox: Outbox) -> Step:

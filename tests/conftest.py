@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+from tests.factories import lay_database
 from tests.postgres import PostgresServer, find_programs
 
 # A test must never reach the databases and folders of the person who runs it.
@@ -58,6 +59,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
         if folder == "crash":
             item.add_marker(pytest.mark.crash)
+        # While working, the same test on SQLite says most of what the one on PostgreSQL would.
+        if "postgresql" in item.name or "postgres_url" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +86,13 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     """A SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'quilltap.sqlite'}"
+
+
+@pytest.fixture
+def ready_sqlite_url(tmp_path: Path) -> str:
+    """A SQLite database with every table and no row."""
+    lay_database(tmp_path / "quilltap.sqlite")
     return f"sqlite:///{tmp_path / 'quilltap.sqlite'}"
 
 

@@ -1,10 +1,13 @@
 """Stores and records for the tests: a test names only what matters to it."""
 
+import functools
 import itertools
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from store import Settings, Store, open_store
+from store.database import Database
 from store.documents import Character, Persona, Tag, User
 from store.documents.quilltap import rejection
 from store.files.layout import SHELVES
@@ -30,7 +33,27 @@ def open_test_store(
     tmp_path: Path, url: str = "", backend: str = "dual", *, follow: bool = False, system: System | None = None
 ) -> Store:
     """A store without its background loop, so that nothing happens which the test did not ask for."""
+    if not url:
+        lay_database(tmp_path / "quilltap.sqlite")
     return open_store(settings_for(tmp_path, url, backend), follow=follow, system=system)
+
+
+@functools.cache
+def prepared_database() -> bytes:
+    """A SQLite file with every table and no row. Making the tables takes longer than most tests, so it is done once."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "quilltap.sqlite"
+        database = Database(f"sqlite:///{path}")
+        database.prepare()
+        database.close()
+        return path.read_bytes()
+
+
+def lay_database(path: Path) -> None:
+    """Put a database with every table where there is none yet."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(prepared_database())
 
 
 def with_driver(url: str) -> str:

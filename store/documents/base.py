@@ -7,6 +7,7 @@ checks what both sides can hold; what only Quilltap 1.3 would refuse is told by 
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -89,14 +90,20 @@ def _part_in(annotation: Any) -> type[Part] | None:
     return next((part for one in get_args(annotation) if (part := _part_in(one))), None)
 
 
+@lru_cache
+def _inner_parts(part: type[Part]) -> dict[str, type[Part] | None]:
+    """Field -> the part it is made of, if it is."""
+    return {name: _part_in(field.annotation) for name, field in part.model_fields.items()}
+
+
 def known(part: type[Part], record: Any) -> Any:
     """The record without the keys, on any level, that ``part`` does not have: what a later Quilltap added."""
     if not isinstance(record, dict):
         return record
     kept = {}
-    for name, field in part.model_fields.items():
+    for name, inner in _inner_parts(part).items():
         if name in record:
-            value, inner = record[name], _part_in(field.annotation)
+            value = record[name]
             if inner and isinstance(value, list):
                 kept[name] = [known(inner, one) for one in value]
             else:
@@ -107,8 +114,8 @@ def known(part: type[Part], record: Any) -> Any:
 def with_unknown(part: type[Part], new: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
     """The new record with the keys of the old one that ``part`` does not have, before ``extras``."""
     merged = dict(new)
-    for name, field in part.model_fields.items():
-        inner, before = _part_in(field.annotation), old.get(name)
+    for name, inner in _inner_parts(part).items():
+        before = old.get(name)
         if inner and isinstance(before, dict) and isinstance(new.get(name), dict):
             merged[name] = with_unknown(inner, new[name], before)
     unknown = {key: value for key, value in old.items() if key not in part.model_fields}

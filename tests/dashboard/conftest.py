@@ -12,8 +12,8 @@ from tests.dashboard.entering import Visitor, a_tandem, make_account
 
 
 @pytest.fixture
-def tandem(tmp_path: Path, sqlite_url: str) -> Iterator[Flask]:
-    with a_tandem(tmp_path, DATABASE_URL=sqlite_url, DATA_DIR=str(tmp_path / "data")) as app:
+def tandem(tmp_path: Path, ready_sqlite_url: str) -> Iterator[Flask]:
+    with a_tandem(tmp_path, DATABASE_URL=ready_sqlite_url, DATA_DIR=str(tmp_path / "data")) as app:
         yield app
 
 

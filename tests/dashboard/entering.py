@@ -8,6 +8,7 @@ from typing import Any
 
 from argon2 import PasswordHasher
 from flask import Flask
+from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.test import TestResponse
 
 from app import create_app
@@ -17,6 +18,7 @@ from dashboard.passwords import Passwords
 from dashboard.sessions import Sessions
 from dashboard.throttle import Throttle
 from store.database import Database
+from tests.factories import lay_database
 
 PASSWORD = "a quiet Tuesday evening"
 PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Mode": "navigate"}
@@ -32,11 +34,31 @@ def people_of(database: Database) -> People:
     return People(Accounts(database, cheap_passwords()), Sessions(database), Throttle(database))
 
 
+class _Compiled(BytecodeCache):
+    """Templates that one application of the tests compiled serve the next ones too."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+_compiled = _Compiled()
+
+
 @contextmanager
 def a_tandem(root: Path, **settings: str) -> Iterator[Flask]:
     """The application on an empty library below ``root``."""
+    if "DATABASE_URL" not in settings:
+        lay_database(root / "instance" / "tandem.sqlite")
     app = create_app({"DATA_BACKEND": "dual", "SECRET_KEY": "of the tests", **settings}, root)
     store = app.extensions["tandem_store"]
+    app.jinja_env.bytecode_cache = _compiled
     app.extensions["tandem_people"] = people_of(store.database)
     try:
         yield app

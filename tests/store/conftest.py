@@ -1,8 +1,6 @@
 """Databases that already have their tables, because making 23 of them takes longer than most tests."""
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -26,22 +24,6 @@ def ready_postgres_url(postgres_server: PostgresServer, postgres_template: str) 
     name = postgres_server.create(postgres_template)
     yield with_driver(postgres_server.url(name))
     postgres_server.drop(name)
-
-
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "quilltap.sqlite"
-    database = Database(f"sqlite:///{path}")
-    database.prepare()
-    database.close()
-    return path
-
-
-@pytest.fixture
-def ready_sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
-    """A SQLite database with every table and no row."""
-    shutil.copy(sqlite_template, tmp_path / "quilltap.sqlite")
-    return f"sqlite:///{tmp_path / 'quilltap.sqlite'}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

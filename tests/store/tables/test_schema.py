@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from store.database import Database
 from store.tables import ENUMS, MODELS
-from tests.factories import with_driver
+from tests.factories import lay_database, with_driver
 from tests.postgres import PostgresServer
 from tests.store.tables import schema_0_7_0 as described
 from tests.store.tables.quilltap_database import SQLITE, catalogue, ddl
@@ -24,8 +24,10 @@ def on_postgresql(postgres_server: PostgresServer, postgres_template: str) -> It
 
 
 @pytest.fixture(scope="module")
-def on_sqlite(sqlite_template: Path) -> Iterator[Connection]:
-    yield from _connected(f"sqlite:///{sqlite_template}")
+def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    path = tmp_path_factory.mktemp("schema") / "quilltap.sqlite"
+    lay_database(path)
+    yield from _connected(f"sqlite:///{path}")
 
 
 def _connected(url: str) -> Iterator[Connection]:
