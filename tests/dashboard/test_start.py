@@ -17,6 +17,8 @@ import pytest
 from app import create_app
 from store.errors import SettingsError
 
+pytestmark = pytest.mark.slow  # each starts processes
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -299,6 +299,7 @@ def read_or_refuse(data: bytes) -> None:
 
 
 @PATIENT
+@pytest.mark.slow
 @given(st.binary(max_size=300), st.sampled_from([b"", SIGNATURE, b"{", b'{"spec":']))
 @example(b"1e9999999999999999999}", b'{"spec":')
 def test_arbitrary_bytes_are_read_or_refused(data: bytes, start: bytes) -> None:
@@ -313,6 +314,7 @@ JSON = st.recursive(
 
 
 @PATIENT
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from([*make_v2()["data"], "tags", "creator", "spec", "data", "spec_version"]), JSON))
 def test_a_card_with_values_of_any_kind_is_read_or_refused(changes: dict[str, Any]) -> None:
     for card in (make_v2(**changes), {**make_v2(), **changes}, {**make_v1(), **changes}):
@@ -324,6 +326,7 @@ def test_a_card_with_values_of_any_kind_is_read_or_refused(changes: dict[str, An
 
 
 @settings(PATIENT, max_examples=300)
+@pytest.mark.slow
 @given(st.sampled_from(SEEDS), st.integers(0, 2**32), st.integers(1, 6), st.booleans())
 def test_a_mutated_card_is_read_or_refused(seed: bytes, dice: int, changes: int, mend: bool) -> None:
     roll = random.Random(dice)

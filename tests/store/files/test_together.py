@@ -120,6 +120,8 @@ with JsonSide(settings.data_dir, settings.own_dir).lock.hold():
     time.sleep(60)
 """
 
+pytestmark = pytest.mark.slow  # several processes and threads
+
 
 def another_holder(folder: Path) -> subprocess.Popen[bytes]:
     """Another process that holds the store lock."""
