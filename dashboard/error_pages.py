@@ -8,6 +8,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from dashboard.security import LARGEST_FORM, LARGEST_REQUEST, MIB, request_id, wants_page
+from store.cards.errors import CardError
 from store.errors import (
     ConflictError,
     DatabaseError,
@@ -16,6 +17,7 @@ from store.errors import (
     JsonSideError,
     MissingReferenceError,
     NotFoundError,
+    PictureError,
     StillInUseError,
     StoreError,
 )
@@ -53,6 +55,8 @@ STATUSES: dict[type[StoreError], int] = {
     DuplicateError: 422,
     MissingReferenceError: 422,
     StillInUseError: 422,
+    PictureError: 422,
+    CardError: 422,
     DatabaseError: 503,
     JsonSideError: 503,
 }

@@ -3,6 +3,18 @@
 from typing import Any
 
 from store import codec
+from store.cards.limits import in_words
+
+PROVIDERS = {
+    "OPENAI": "OpenAI",
+    "ANTHROPIC": "Anthropic",
+    "OLLAMA": "Ollama",
+    "OPENROUTER": "OpenRouter",
+    "OPENAI_COMPATIBLE": "OpenAI-compatible",
+    "GROK": "Grok",
+    "GAB_AI": "Gab AI",
+    "GOOGLE_IMAGEN": "Google Imagen",
+}
 
 
 def excerpt(text: Any, length: int = 120) -> str:
@@ -21,6 +33,21 @@ def excerpt(text: Any, length: int = 120) -> str:
 def counted(count: int, one: str, many: str | None = None) -> str:
     """``1 character``, ``2,000 characters``."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def a(noun: str) -> str:
+    """The noun with its article: ``a tag``, ``an API key``."""
+    return f"{'an' if noun[0] in 'aeiouAEIO' else 'a'} {noun}"
+
+
+def provider(name: Any) -> str:
+    """A provider as people write it; one that is not known as it is."""
+    return PROVIDERS.get(name, str(name))
+
+
+def size(count: int) -> str:
+    """``12 bytes``, ``1.5 KiB``, ``20 MiB``."""
+    return in_words(count)
 
 
 def yes_no(value: Any) -> str:

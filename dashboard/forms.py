@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from flask_admin.form import BaseForm
-from wtforms import BooleanField, Field, SelectField, StringField, TextAreaField, ValidationError
+from wtforms import BooleanField, Field, PasswordField, SelectField, StringField, TextAreaField, ValidationError
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, StopValidation
 
@@ -86,6 +86,15 @@ class LongText(TextAreaField):
         return (self.data or None) if self.nullable else (self.data or "")
 
 
+class ImageChoice(Line):
+    """The id of an image: one of those that the form shows, or, as ``<name>-other``, any other."""
+
+    def process(self, formdata: Any, *rest: Any, **named: Any) -> None:
+        super().process(formdata, *rest, **named)
+        if formdata and (other := formdata.get(f"{self.name}-other", "").strip()):
+            self.data = other
+
+
 class Flag(BooleanField):
     """A tick box. Not sent means no, once a form was sent at all."""
 
@@ -104,6 +113,35 @@ class Choice(SelectField):
 
     def value(self) -> str | None:
         return self.data or None
+
+
+class KeptChoice(Choice):
+    """One of few, or what the record says although nobody would offer it: it stays until somebody chooses."""
+
+    told_of_others = "{} (as it is)"
+
+    def process_data(self, value: Any) -> None:
+        super().process_data(value)
+        if self.data and self.data not in {choice.value for choice in self.choices}:
+            self.choices = [*self.choices, SelectChoice(self.data, self.told_of_others.format(self.data))]
+
+
+class Secret(PasswordField):
+    """Something that is typed in and never comes back: in no form, no snapshot, no merge page."""
+
+    def __init__(self, label: str, **rest: Any) -> None:
+        rules = [*rest.pop("validators", ()), Length(max=4000, message=f"{label} may have %(max)d characters at most.")]
+        super().__init__(label, validators=[*rules, storable], **rest)
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        # What is copied from a web page brings spaces and a line end along.
+        self.data = valuelist[0].strip() if valuelist else ""
+
+    def sent(self) -> Sent:
+        return {}
+
+    def value(self) -> str:
+        return self.data or ""
 
 
 NEW = "new:"  # stands before the name of a tag that a page gives back although it is not made yet
@@ -171,8 +209,8 @@ class JsonObject(TextAreaField):
     line: int | None = None
     column: int | None = None
 
-    def __init__(self, label: str, *, rows: int = 8, **rest: Any) -> None:
-        self.rows = rows
+    def __init__(self, label: str, *, rows: int = 8, nullable: bool = True, **rest: Any) -> None:
+        self.rows, self.nullable = rows, nullable
         self.parsed: Any = None
         super().__init__(label, **rest)
 
@@ -201,7 +239,7 @@ class JsonObject(TextAreaField):
         return {self.name: [plain_lines(self.data or "").strip("\n")]}
 
     def value(self) -> Any:
-        return self.parsed
+        return {} if self.parsed is None and not self.nullable else self.parsed
 
 
 class RecordForm(BaseForm):
@@ -276,7 +314,7 @@ class CharacterForm(RecordForm):
     systemPrompt = LongText("System prompt", nullable=True, rows=5)
     personaLinks = PersonaLinks("Personas")
     avatarUrl = Line("Avatar address", nullable=True, longest=4000, description="Where the picture lies.")
-    defaultImageId = Line("Default image", nullable=True, description="The id of an image of this installation.")
+    defaultImageId = ImageChoice("Picture", nullable=True)
     sillyTavernData = JsonObject("SillyTavern data", description="A JSON object, or empty.")
 
 
@@ -287,8 +325,13 @@ class PersonaForm(RecordForm):
     description = LongText("Description", rows=8)
     personalityTraits = LongText("Personality traits", nullable=True, rows=6)
     avatarUrl = Line("Avatar address", nullable=True, longest=4000, description="Where the picture lies.")
-    defaultImageId = Line("Default image", nullable=True, description="The id of an image of this installation.")
+    defaultImageId = ImageChoice("Picture", nullable=True)
     sillyTavernData = JsonObject("SillyTavern data", description="A JSON object, or empty.")
+
+
+class ImageForm(RecordForm):
+    filename = Line("File name", longest=200, validators=[Filled()], description="How people find it; the file stays.")
+    url = Line("Address", nullable=True, longest=4000, description="Where on the web it came from.")
 
 
 class TagForm(RecordForm):

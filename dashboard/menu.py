@@ -9,12 +9,34 @@ from flask_admin.theme import Theme
 from dashboard.security import csp_nonce
 from dashboard.views.cards import CardsView
 from dashboard.views.characters import CharactersView
+from dashboard.views.chats import ChatsView
 from dashboard.views.home import HomeView
+from dashboard.views.image_profiles import ImageProfilesView
+from dashboard.views.images import ImagesView
+from dashboard.views.keys import KeysView
+from dashboard.views.messages import MessagesView
 from dashboard.views.personas import PersonasView
+from dashboard.views.profiles import ProfilesView
+from dashboard.views.signin import AccountsView, SessionsView, TokensView
 from dashboard.views.tags import TagsView
 from dashboard.views.users import UsersView
 
-PAGES = (CharactersView, PersonasView, TagsView, UsersView, CardsView)
+PAGES = (
+    CharactersView,
+    PersonasView,
+    ChatsView,
+    TagsView,
+    ImagesView,
+    UsersView,
+    CardsView,
+    ProfilesView,
+    ImageProfilesView,
+    KeysView,
+    AccountsView,
+    SessionsView,
+    TokensView,
+    MessagesView,
+)
 
 
 def build_admin(app: Flask, store: Any) -> Admin:

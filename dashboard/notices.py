@@ -1,11 +1,11 @@
 """What the store said, as a sentence with a next step. The only place where a page speaks of success or failure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import flash
 
 from store.errors import StoreError
-from store.repositories.contract import Result, Sources
+from store.repositories.contract import Result, Sources, Users
 
 LONGEST = 600  # characters of a message
 SUCCESS, WARNING, ERROR, INFO = "success", "warning", "error", "info"
@@ -18,11 +18,12 @@ class Notice:
     category: str
     message: str
     hint: str = ""
+    users: Users = field(default_factory=list)  # who stands in the way: (kind, id, name)
 
 
 def of_error(error: StoreError, category: str = ERROR) -> Notice:
     """A refusal of the store as a notice."""
-    return Notice(category, error.message, error.hint)
+    return Notice(category, error.message, error.hint, getattr(error, "users", []))
 
 
 def tell(message: str, category: str = SUCCESS) -> None:
@@ -64,10 +65,10 @@ def favored(count: int, asked: int, favorite: bool, noun: str) -> str:
     return f"{done}{_rest(asked - count, were if favorite else were.replace('already', 'none'))}."
 
 
-def deleted(count: int, asked: int, noun: str) -> str:
+def deleted(count: int, asked: int, noun: str, word: str = "Deleted") -> str:
     """``Deleted 37 characters (3 were already gone).``"""
     gone = "was already gone" if asked - count == 1 else "were already gone"
-    return f"Deleted {_of(count, noun)}{_rest(asked - count, gone)}."
+    return f"{word} {_of(count, noun)}{_rest(asked - count, gone)}."
 
 
 def _of(count: int, noun: str) -> str:

@@ -7,6 +7,7 @@ import './js/tags.js';
 import './js/json-editor.js';
 import './js/guard.js';
 import './js/keys.js';
+import './js/choices.js';
 import './js/palette.js';
 import { refresh } from './js/tools.js';
 

@@ -2,24 +2,34 @@
 
 import contextlib
 import logging
-from typing import Final
+from typing import Any, Final
 
 from store import capture, comparing, flags, inventory, steps
 from store.backends import Backend, DualBackend, JsonBackend, SqlBackend
 from store.comparing import Comparison, compare_entities
 from store.database import Database
+from store.deriving import Loader
 from store.dual_write import log_consistency_issue, validate_dual_write_result
 from store.errors import InvalidRecordError, NotInStepError, StoreError
 from store.files.index import JsonIndex
+from store.files.public import PublicFiles
 from store.files.side import JsonSide
 from store.files.system import System
 from store.mapping import MAPPINGS
 from store.outbox import Follower, Outbox
+from store.repositories.attachments import AttachmentsRepository
 from store.repositories.base import Repository
 from store.repositories.characters import CharactersRepository
+from store.repositories.chats import ChatsRepository
+from store.repositories.image_profiles import ImageProfilesRepository
+from store.repositories.images import ImagesRepository
+from store.repositories.keys import KeysRepository
 from store.repositories.personas import PersonasRepository
+from store.repositories.profiles import ConnectionProfilesRepository
+from store.repositories.signin import AccountsRepository, SessionsRepository, VerificationTokensRepository
 from store.repositories.tags import TagsRepository
 from store.repositories.users import UsersRepository
+from store.secrets import Secrets
 from store.settings import Settings, read_settings
 from store.steps import Step
 
@@ -34,26 +44,40 @@ class Store:
     def __init__(self, settings: Settings, system: System | None = None) -> None:
         self.settings = settings
         self.database = Database(settings.database_url)
-        self.side = JsonSide(settings.data_dir, settings.own_dir, system)
-        self.outbox = Outbox(self.database, self.side)
+        self.side = JsonSide(settings.data_dir, settings.own_dir, system, public_dir=settings.public_dir)
+        self.public = PublicFiles(self.side.system, settings.public_dir)
+        self.secrets = Secrets(settings.encryption_master_pepper)
+        self.loader = Loader(self.public)
+        self.outbox = Outbox(self.database, self.side, self.loader)
         self._index: JsonIndex | None = None
         self._follower: Follower | None = None
         self._step, self._looked = steps.IN_STEP, False
         backend = self._backend()
         self.users = UsersRepository(backend)
+        self.accounts = AccountsRepository(backend)
+        self.sessions = SessionsRepository(backend)
+        self.tokens = VerificationTokensRepository(backend)
         self.tags = TagsRepository(backend)
+        self.keys = KeysRepository(backend)
+        self.profiles = ConnectionProfilesRepository(backend, self.keys)
+        self.image_profiles = ImageProfilesRepository(backend)
+        self.attachments = AttachmentsRepository(backend)
+        self.images = ImagesRepository(backend, self.attachments)
         self.personas = PersonasRepository(backend)
         self.characters = CharactersRepository(backend)
-        self.repositories: Final[dict[str, Repository]] = {  # type: ignore[type-arg]
-            one.kind: one for one in (self.users, self.tags, self.personas, self.characters)
+        self.chats = ChatsRepository(backend)
+        by_kind = {one.kind: one for one in vars(self).values() if isinstance(one, Repository)}
+        # In the order in which links point; derived lines have no repository.
+        self.repositories: Final[dict[str, Repository[Any]]] = {
+            kind: by_kind[kind] for kind in MAPPINGS if kind in by_kind
         }
 
     def _backend(self) -> Backend:
         if self.settings.data_backend == "json":
-            return JsonBackend(self.index, self.side)
+            return JsonBackend(self.index, self.side, self.loader)
         if flags.is_dual_mode(self.settings):
             return DualBackend(self.database, self.outbox, verbose=self.settings.verbose)
-        return SqlBackend(self.database)
+        return SqlBackend(self.database, self.loader)
 
     @property
     def index(self) -> JsonIndex:
@@ -89,8 +113,9 @@ class Store:
             self._follower = Follower(self.outbox, self.catch_up)
             self._follower.start()
 
-    def catch_up(self) -> None:
-        """Look at both sides where that was not possible yet, and bring over what waits. Raises JsonSideError."""
+    def catch_up(self, totals: bool = True) -> None:
+        """Look at both sides where that was not possible yet, and bring over what waits; without ``totals`` not what
+        the lines of chats say about their messages. Raises JsonSideError."""
         if not self._looked:
             try:
                 self.look()
@@ -98,13 +123,15 @@ class Store:
                 self.outbox.apart = error  # until the sides were looked at, nothing is written
                 raise
         if not self.outbox.apart:
-            self.outbox.apply(START_WAIT_S)
+            self.outbox.apply(START_WAIT_S, totals=totals)
 
     def close(self) -> None:
         """Stop the background loop and close every connection."""
         if self._follower:
             self._follower.stop()
         if self.outbox.bond and not self.outbox.apart:
+            with contextlib.suppress(StoreError):
+                self.outbox.apply(1)
             with contextlib.suppress(StoreError), self.side.lock.hold(1):
                 self.outbox.bond.renew()
         if self._index:
@@ -177,7 +204,7 @@ class Store:
             with self.index.database.read() as connection:
                 return inventory.count_rows(connection)
 
-        return inventory.counts(self.database, json_rows, self.side)
+        return inventory.counts(self.database, json_rows)
 
     def compare(self, kind: str, record_id: str) -> Comparison:
         """One record on both sides, key by key; without two sides there is nothing to compare."""

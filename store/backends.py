@@ -9,12 +9,14 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from store.database import Database
-from store.errors import JsonSideError, StoreError, UnreadableError
+from store.deriving import Loader, current_state, plan_logs
+from store.errors import StoreError, UnreadableError
 from store.files.index import JsonIndex
-from store.files.shelves import Changes
-from store.files.side import Entity, JsonSide
-from store.mapping import MAPPINGS
-from store.outbox import Outbox, current_state
+from store.files.replace import Write
+from store.files.shelves import Changes, Entity
+from store.files.side import JsonSide
+from store.mapping import MAPPINGS, spoken
+from store.outbox import Outbox
 from store.repositories.contract import Result, Sources
 
 log = logging.getLogger("tandem.backends")
@@ -26,7 +28,9 @@ WRITE_WAIT_S = 15.0  # in `json` mode the files are the only side, so a write wa
 
 
 class Backend(Protocol):
-    """What a repository stands on."""
+    """What a repository stands on. ``loader`` reads whole records, wherever they come from."""
+
+    loader: Loader
 
     def reading(self, entities: Iterable[Entity] = ()) -> contextlib.AbstractContextManager[Connection]:
         """A snapshot to read from; the records named will be looked at, so they have to be fresh."""
@@ -45,8 +49,8 @@ class Backend(Protocol):
 class SqlBackend:
     """``sql``: the database alone."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, loader: Loader) -> None:
+        self._database, self.loader = database, loader
 
     def reading(self, entities: Iterable[Entity] = ()) -> contextlib.AbstractContextManager[Connection]:
         return self._database.read()
@@ -70,7 +74,7 @@ class DualBackend(SqlBackend):
     """
 
     def __init__(self, database: Database, outbox: Outbox, *, verbose: bool = False) -> None:
-        super().__init__(database)
+        super().__init__(database, outbox.loader)
         self._outbox, self._verbose = outbox, verbose
 
     def changing(self, work: Callable[[Connection], T], entities: Callable[[T], Iterable[Entity]]) -> Result[T]:
@@ -82,7 +86,7 @@ class DualBackend(SqlBackend):
         about = list(entities(value))
         error: StoreError | None = None
         try:
-            self._outbox.apply(REQUEST_WAIT_S)
+            self._outbox.apply(REQUEST_WAIT_S, totals=False)
         except StoreError as blocked:
             # SQL stands and the entry waits: the background loop brings it over.
             error = blocked
@@ -91,7 +95,7 @@ class DualBackend(SqlBackend):
             log.log(
                 logging.WARNING if error else logging.INFO,
                 "dual write of %s: %s",
-                ", ".join(f"{kind} {record_id}" for kind, record_id in about[:5]) or "nothing",
+                ", ".join(spoken(*one) for one in about[:5]) or "nothing",
                 error.message if error else "both sides hold the same",
             )
         return Result(value, Sources(sql=True, json=error is None, consistent=error is None, error=error))
@@ -100,8 +104,8 @@ class DualBackend(SqlBackend):
 class JsonBackend:
     """``json``: the files are the truth. The index, made fresh first, answers and carries SQL's rules."""
 
-    def __init__(self, index: JsonIndex, side: JsonSide) -> None:
-        self._index, self._side = index, side
+    def __init__(self, index: JsonIndex, side: JsonSide, loader: Loader) -> None:
+        self._index, self._side, self.loader = index, side, loader
 
     @contextlib.contextmanager
     def reading(self, entities: Iterable[Entity] = ()) -> Iterator[Connection]:
@@ -118,10 +122,14 @@ class JsonBackend:
                 # were.
                 value = work(connection)
                 marked = {(row.kind, row.entity_id) for row in connection.execute(sa.select(outbox))}
-                changes, unfit = current_state(connection, marked)
-                files, refused = self._side.plan(changes)
-                for problem in (*unfit.values(), *refused.values(), *self._hiding_from(changes)):
+                files, unwritable = plan_logs(connection, self._side, marked)
+                changes, unfit = current_state(connection, self.loader, marked)
+                others, refused = self._side.plan(changes, files)
+                hidden = (*self._hiding_from(changes), *self._hiding_attachments(files))
+                problems = (*unwritable.values(), *unfit.values(), *refused.values(), *hidden)
+                for problem in problems:
                     raise problem
+                files = {**files, **others}
                 self._side.write(files)
                 self._index.wrote(connection, files)
                 connection.execute(sa.delete(outbox))
@@ -137,8 +145,14 @@ class JsonBackend:
         found = [problem for entity in gone if (problem := self._index.problem(*entity))]
         return found or self._index.problems(pointers)
 
+    def _hiding_attachments(self, logs: dict[str, Write]) -> list[UnreadableError]:
+        """What cannot be read and may be an attachment of a message whose line would be written anew without it."""
+        if not any(isinstance(data, bytes) for data in logs.values()):
+            return []
+        return self._index.problems(["attachment"])
+
     def doubt(self, kind: str, record_id: str) -> StoreError | None:
         return self._index.problem(kind, record_id)
 
     def problems(self, kind: str) -> list[StoreError]:
-        return [problem for problem in self._index.problems() if isinstance(problem, JsonSideError)]
+        return list(self._index.problems([kind]))

@@ -5,17 +5,26 @@ leave an entry ``(kind, id)`` in the outbox; TRUNCATE leaves ``(kind, '*')``. Th
 Quilltap's tables, they are all named ``tandem_…``, and they can be taken away again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table
 
-from store.mapping import MAPPINGS, Mapping
+from store.mapping import MAPPINGS
+from store.tables.attachments import chat_files
+from store.tables.chats import chats
+from store.tables.messages import messages
 from store.tables.tandem import SCHEMA
 
 EVENTS = ("insert", "update", "delete", "truncate")
 EVERYTHING = "*"
+# Entries that are no records by themselves: a chat's whole file, one new message at its end, and what the chat's line
+# in the index says about its messages. The last is not urgent: see ``outbox``.
+LOG, MESSAGE, TOTALS = "log", "message", "totals"
+SHOWN_IN: Final = {TOTALS: "chat"}
+KINDS: Final = (*MAPPINGS, LOG)  # with all of these, everything is said
 
 
 @dataclass(frozen=True)
@@ -31,49 +40,108 @@ class Trigger:
     kinds: tuple[str, ...]
 
 
-def triggers(dialect: str, mappings: Iterable[Mapping] = MAPPINGS.values()) -> list[Trigger]:
-    """Every trigger the mappings ask for: a change in any table that shows in a record is a change of that record."""
-    marks: dict[Table, list[tuple[str, str]]] = {}
-    for mapping in mappings:
+@dataclass(frozen=True)
+class _Mark:
+    """What a change of a table's row marks: the record of ``kind`` that ``column`` names.
+
+    ``through`` (table, wanted, match): the records are those ``wanted`` of the table where ``match`` is the column's
+    value. ``changed``: an update marks only when this column is not what it was.
+    """
+
+    table: Table
+    kind: str
+    column: str
+    events: tuple[str, ...] = EVENTS
+    through: tuple[str, str, str] | None = None
+    changed: str | None = None
+
+
+def _marks() -> Iterator[_Mark]:
+    """A change in any table that shows in a record is a change of that record."""
+    for mapping in MAPPINGS.values():
         for child in mapping.tables:
-            marks.setdefault(child.table, []).append((mapping.kind, child.column))
-    make = _on_postgresql if dialect == "postgresql" else _on_sqlite
-    return [
-        make(table.name, event, owners)
-        for table, owners in marks.items()
-        for event in EVENTS
-        if dialect == "postgresql" or event != "truncate"
-    ]
+            yield _Mark(child.table, mapping.kind, child.column)
+        for parent in mapping.parents:
+            pointing = (mapping.main.name, mapping.key, parent.column)
+            # Of a chat only its user shows in an attachment's line, of an image everything.
+            changed = "userId" if parent.table is chats else None
+            yield _Mark(parent.table, mapping.kind, "id", ("update",), pointing, changed)
+    # A new message is appended; whatever else happens to messages has the file written anew.
+    yield _Mark(messages, MESSAGE, "id", ("insert",))
+    yield _Mark(messages, LOG, "chatId", ("update", "delete", "truncate"))
+    yield _Mark(messages, TOTALS, "chatId")
+    yield _Mark(chats, LOG, "id", EVENTS, changed="id")
+    yield _Mark(chat_files, LOG, "messageId", EVENTS, through=("messages", "chatId", "id"), changed="messageId")
 
 
-def _on_sqlite(table: str, event: str, owners: list[tuple[str, str]]) -> Trigger:
+def triggers(dialect: str, schema: str = "public") -> list[Trigger]:
+    """Every trigger there has to be. ``schema`` is where Quilltap's tables lie on PostgreSQL."""
+    by_table: dict[Table, list[_Mark]] = {}
+    for mark in _marks():
+        by_table.setdefault(mark.table, []).append(mark)
+    made = []
+    for table, marks in by_table.items():
+        for event in EVENTS:
+            wanted = [mark for mark in marks if event in mark.events]
+            if wanted and dialect == "postgresql":
+                made.append(_on_postgresql(table.name, event, wanted, schema))
+            elif wanted and event != "truncate":
+                made.append(_on_sqlite(table.name, event, wanted))
+    return made
+
+
+def _on_sqlite(table: str, event: str, marks: list[_Mark]) -> Trigger:
     steps = []
-    for kind, column in owners:
-        into = f"INSERT INTO {SCHEMA}_outbox (kind, entity_id)"
-        if event != "insert":
-            steps.append(f"{into} VALUES ('{kind}', OLD.\"{column}\");")
-        if event == "insert":
-            steps.append(f"{into} VALUES ('{kind}', NEW.\"{column}\");")
-        if event == "update":
-            steps.append(f'{into} SELECT \'{kind}\', NEW."{column}" WHERE NEW."{column}" IS NOT OLD."{column}";')
+    for mark in marks:
+        rows = {"insert": ("NEW",), "delete": ("OLD",), "update": ("OLD", "NEW")}[event]
+        for row in rows:
+            value = f'{row}."{mark.column}"'
+            source, conditions = "", []
+            if mark.through:
+                through, wanted, match = mark.through
+                source, conditions = f' FROM "{through}"', [f'"{match}" = {value}']
+                value = f'"{wanted}"'
+            if event == "update" and mark.changed:
+                conditions.append(f'NEW."{mark.changed}" IS NOT OLD."{mark.changed}"')
+            elif event == "update" and row == "NEW":
+                conditions.append(f'NEW."{mark.column}" IS NOT OLD."{mark.column}"')
+            where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+            steps.append(f"INSERT INTO {SCHEMA}_outbox (kind, entity_id) SELECT '{mark.kind}', {value}{source}{where};")
     name = f"tandem_{table}_{event}"
     body = f'CREATE TRIGGER {name} AFTER {event.upper()} ON "{table}" BEGIN {" ".join(steps)} END'
-    return Trigger(name, table, body, (body,), (f"DROP TRIGGER IF EXISTS {name}",), tuple(kind for kind, _ in owners))
+    kinds = tuple(mark.kind for mark in marks)
+    return Trigger(name, table, body, (body,), (f"DROP TRIGGER IF EXISTS {name}",), kinds)
 
 
-def _on_postgresql(table: str, event: str, owners: list[tuple[str, str]]) -> Trigger:
+def _selects(event: str, mark: _Mark, schema: str) -> str:
+    """The statement that gives the ids to mark, each once, from the rows before and after."""
+    if event == "truncate":
+        return f"SELECT '{mark.kind}', '{EVERYTHING}'"
+    sources = {"insert": ("new_rows",), "delete": ("old_rows",), "update": ("old_rows", "new_rows")}[event]
+    parts = []
+    for source in sources:
+        text = f"SELECT DISTINCT '{mark.kind}', r.\"{mark.column}\" FROM {source} r"
+        if mark.through:
+            through, wanted, match = mark.through
+            text = (
+                f"SELECT DISTINCT '{mark.kind}', t.\"{wanted}\" FROM {source} r "
+                f'JOIN "{schema}"."{through}" t ON t."{match}" = r."{mark.column}"'
+            )
+        if event == "update" and mark.changed:
+            other = "new_rows" if source == "old_rows" else "old_rows"
+            same = f'o.id = r.id AND o."{mark.changed}" IS NOT DISTINCT FROM r."{mark.changed}"'
+            text += f" WHERE NOT EXISTS (SELECT 1 FROM {other} o WHERE {same})"
+        parts.append(text)
+    return " UNION ".join(parts)
+
+
+def _on_postgresql(table: str, event: str, marks: list[_Mark], schema: str) -> Trigger:
     """A statement trigger over transition tables: one entry per record and statement, however many rows it changed."""
-    sources = {"insert": ("new_rows",), "delete": ("old_rows",), "update": ("old_rows", "new_rows"), "truncate": ()}[
-        event
-    ]
-    steps = []
-    for kind, column in owners:
-        rows = " UNION ".join(f"SELECT '{kind}', \"{column}\" FROM {source}" for source in sources)
-        rows = rows.replace("SELECT", "SELECT DISTINCT", 1) or f"SELECT '{kind}', '{EVERYTHING}'"
-        steps.append(f"INSERT INTO {SCHEMA}.outbox (kind, entity_id) {rows};")
+    steps = [f"INSERT INTO {SCHEMA}.outbox (kind, entity_id) {_selects(event, mark, schema)};" for mark in marks]
+    sources = {"insert": ("new_rows",), "delete": ("old_rows",), "update": ("old_rows", "new_rows"), "truncate": ()}
     name, function = f"tandem_{table}_{event}", f"{SCHEMA}.capture_{table}_{event}"
     body = f" BEGIN {' '.join(steps)} RETURN NULL; END "
-    referencing = " ".join(f"{source[:3].upper()} TABLE AS {source}" for source in sources)
+    referencing = " ".join(f"{source[:3].upper()} TABLE AS {source}" for source in sources[event])
     return Trigger(
         name,
         table,
@@ -89,8 +157,14 @@ def _on_postgresql(table: str, event: str, owners: list[tuple[str, str]]) -> Tri
             f'ALTER TABLE "{table}" ENABLE ALWAYS TRIGGER {name}',
         ),
         (f'DROP TRIGGER IF EXISTS {name} ON "{table}"', f"DROP FUNCTION IF EXISTS {function}()"),
-        tuple(kind for kind, _ in owners),
+        tuple(mark.kind for mark in marks),
     )
+
+
+def _wanted(connection: Connection) -> list[Trigger]:
+    if connection.dialect.name == "sqlite":
+        return triggers("sqlite")
+    return triggers("postgresql", str(connection.scalar(sa.text("SELECT current_schema()"))))
 
 
 def installed(connection: Connection) -> dict[str, str]:
@@ -118,7 +192,7 @@ def installed(connection: Connection) -> dict[str, str]:
 def missing(connection: Connection) -> list[Trigger]:
     """Triggers that are not in place as they should be. A table that was rebuilt has lost all of its own."""
     there = installed(connection)
-    return [trigger for trigger in triggers(connection.dialect.name) if there.get(trigger.name) != trigger.body]
+    return [trigger for trigger in _wanted(connection) if there.get(trigger.name) != trigger.body]
 
 
 def install(connection: Connection) -> list[Trigger]:
@@ -134,6 +208,6 @@ def install(connection: Connection) -> list[Trigger]:
 
 def remove(connection: Connection) -> None:
     """Take every trigger away, within the caller's transaction."""
-    for trigger in triggers(connection.dialect.name):
+    for trigger in _wanted(connection):
         for statement in trigger.drop:
             connection.exec_driver_sql(statement)

@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 from store import codec
 from store.database import Database
+from store.deriving import current_state
 from store.errors import StoreError, UnreadableError
 from store.files.side import JsonSide
-from store.outbox import Outbox, current_state
+from store.outbox import Outbox
 
 State = Literal["equal", "pending", "different", "only_sql", "only_json", "unreadable", "one_side"]
 _WRAPPER = ("version", "createdAt", "updatedAt")  # of a user's file: they follow from the records in it
@@ -50,7 +51,7 @@ def compare(database: Database, side: JsonSide, outbox: Outbox, kind: str, recor
     except UnreadableError as error:
         return Comparison("unreadable", error=error)
     with database.read() as connection:
-        changes, unfit = current_state(connection, [(kind, record_id)])
+        changes, unfit = current_state(connection, outbox.loader, [(kind, record_id)])
     if unfit:
         return Comparison("unreadable", error=next(iter(unfit.values())))
     record = changes[kind][record_id]
@@ -59,6 +60,9 @@ def compare(database: Database, side: JsonSide, outbox: Outbox, kind: str, recor
     if entry is None or record is None:
         return Comparison("only_json" if entry else "only_sql")
     there = {key: value for key, value in entry.record.items() if kind != "user" or key not in _WRAPPER}
+    if kind == "chat" and "log" in (there.get("extras") or {}):  # the length of its file: SQL knows nothing of it
+        extras = {key: value for key, value in there["extras"].items() if key != "log"}
+        there = {key: value for key, value in there.items() if key != "extras"} | ({"extras": extras} if extras else {})
     fields = tuple(difference.field for difference in compare_entities(record, there))
     if fields and outbox.pending(kind, record_id):  # changed while we looked
         return Comparison("pending")

@@ -1,11 +1,14 @@
 """A small library to look around in: the same records, with the same ids, wherever it is loaded."""
 
-from typing import Any
+from typing import Any, Protocol
 
+from store.documents.base import derived_id
 from store.errors import DuplicateError
-from store.mapping.base import derived_id
 from store.repositories.contract import (
     CharactersRepository,
+    ChatsRepository,
+    ConnectionProfilesRepository,
+    ImageProfilesRepository,
     PersonasRepository,
     TagsRepository,
     UsersRepository,
@@ -94,47 +97,141 @@ _CHARACTERS: tuple[tuple[str, str, str, str, str, str, tuple[str, ...], bool, st
 )  # fmt: skip
 
 
-def load_demo(
-    users: UsersRepository, tags: TagsRepository, personas: PersonasRepository, characters: CharactersRepository
-) -> int:
+# title, character, persona, what was said: (role, text); a list of texts is one message with its swipes
+_CHATS: tuple[tuple[str, str, str, tuple[tuple[str, str | tuple[str, ...]], ...]], ...] = (
+    (
+        "Eleven minutes",
+        "Lyra Fenwick",
+        "Mira",
+        (
+            ("ASSISTANT", "*She does not look up.* “Mind the third stair. It is late, like everything else today.”"),
+            ("USER", "“Late by how much?”"),
+            (
+                "ASSISTANT",
+                (
+                    "“Eleven minutes. I have looked everywhere a minute could be.”",
+                    "*She holds up a spring no longer than an eyelash.* “Eleven. Ask the sea where they went.”",
+                ),
+            ),
+            ("USER", "I put my map case on the workbench. “Then let us draw where they were last seen.”"),
+        ),
+    ),
+    (
+        "One door more than yesterday",
+        "Unit 7 “Sparrow”",
+        "Captain Oduya",
+        (
+            ("ASSISTANT", "“Good morning. I have counted the doors. There is one more than yesterday.”"),
+            ("USER", "“Show me.”"),
+        ),
+    ),
+)
+_DAY = "2025-11-20T19:{:02d}:00.000Z"
+
+
+class Library(Protocol):
+    """What the library is loaded into."""
+
+    users: UsersRepository
+    tags: TagsRepository
+    personas: PersonasRepository
+    characters: CharactersRepository
+    profiles: ConnectionProfilesRepository
+    image_profiles: ImageProfilesRepository
+    chats: ChatsRepository
+
+
+def load_demo(library: Library) -> int:
     """Load the library; how many records were made. What is there already is left as it is."""
-    made = 0
+    return _Loading(library).load()
 
-    def add(repository: Any, name: str, fields: dict[str, Any]) -> str:
-        nonlocal made
-        record_id = derived_id("demo", repository.kind, name)
-        if repository.find_by_id(record_id) is None:
-            try:
-                repository.create({"id": record_id, **fields})
-                made += 1
-            except DuplicateError:  # a tag or user of this name that somebody made
-                existing = tags.find_by_name(user_id, name) if repository is tags else users.find_by_email(EMAIL)
-                return existing.id if existing else record_id
-        return record_id
 
-    user_id = ""
-    user_id = add(users, EMAIL, {"email": EMAIL, "name": "Mira"})
-    tag_ids = {name: add(tags, name, {"userId": user_id, "name": name}) for name in _TAGS}
-    persona_ids = {
-        name: add(
-            personas,
-            name,
-            {"userId": user_id, "name": name, "title": title, "description": text, "personalityTraits": traits},
-        )
-        for name, title, text, traits in _PERSONAS
-    }
-    for name, title, description, personality, scenario, first, tagged, favorite, persona in _CHARACTERS:
-        fields = {
-            "userId": user_id,
-            "name": name,
-            "title": title,
-            "description": description,
-            "personality": personality,
-            "scenario": scenario,
-            "firstMessage": first,
-            "isFavorite": favorite,
-            "tags": [tag_ids[one] for one in tagged],
-            "personaLinks": [{"personaId": persona_ids[persona], "isDefault": True}] if persona else [],
+class _Loading:
+    """One run; ``made`` counts."""
+
+    def __init__(self, library: Any) -> None:
+        self._library, self._made, self._user_id = library, 0, ""
+
+    def load(self) -> int:
+        self._user_id = self._add(self._library.users, EMAIL, {"email": EMAIL, "name": "Mira"})
+        mine = {"userId": self._user_id}
+        tag_ids = {name: self._add(self._library.tags, name, {**mine, "name": name}) for name in _TAGS}
+        persona_ids = {
+            name: self._add(
+                self._library.personas,
+                name,
+                {**mine, "name": name, "title": title, "description": text, "personalityTraits": traits},
+            )
+            for name, title, text, traits in _PERSONAS
         }
-        add(characters, name, fields)
-    return made
+        character_ids = self._characters(tag_ids, persona_ids)
+        local = {**mine, "provider": "OLLAMA", "baseUrl": "http://localhost:11434", "modelName": "llama3.2"}
+        profile_id = self._add(
+            self._library.profiles,
+            "Local model",
+            {**local, "name": "Local model", "parameters": {"temperature": 0.8}, "isDefault": True},
+        )
+        painter = {**mine, "provider": "OPENAI", "modelName": "gpt-image-1", "parameters": {}, "isDefault": True}
+        image_profile_id = self._add(self._library.image_profiles, "Painter", {**painter, "name": "Painter"})
+        for title, character, persona, said in _CHATS:
+            fields = {
+                **mine,
+                "title": title,
+                "characterId": character_ids[character],
+                "personaId": persona_ids[persona],
+                "connectionProfileId": profile_id,
+                "imageProfileId": image_profile_id,
+                "tags": [tag_ids["Short scenes"]],
+            }
+            self._chat(title, fields, said)
+        return self._made
+
+    def _characters(self, tag_ids: dict[str, str], persona_ids: dict[str, str]) -> dict[str, str]:
+        ids = {}
+        for name, title, description, personality, scenario, first, tagged, favorite, persona in _CHARACTERS:
+            fields = {
+                "userId": self._user_id,
+                "name": name,
+                "title": title,
+                "description": description,
+                "personality": personality,
+                "scenario": scenario,
+                "firstMessage": first,
+                "isFavorite": favorite,
+                "tags": [tag_ids[one] for one in tagged],
+                "personaLinks": [{"personaId": persona_ids[persona], "isDefault": True}] if persona else [],
+            }
+            ids[name] = self._add(self._library.characters, name, fields)
+        return ids
+
+    def _chat(self, title: str, fields: dict[str, Any], said: Any) -> None:
+        before = self._made
+        chat_id = self._add(self._library.chats, title, fields)
+        if self._made == before:
+            return
+        messages = []
+        for number, (role, texts) in enumerate(said):
+            swipes = (texts,) if isinstance(texts, str) else texts
+            group = f"swipe-{derived_id('demo', 'message', title, str(number))}" if len(swipes) > 1 else None
+            for index, text in enumerate(swipes):
+                place = {"swipeGroupId": group, "swipeIndex": index if group else None}
+                message_id = derived_id("demo", "message", title, str(number), str(index))
+                made = {"id": message_id, "role": role, "content": text, "createdAt": _DAY.format(number)}
+                messages.append({**made, **place})
+        self._library.chats.add_messages(chat_id, messages)
+        self._made += len(messages)
+
+    def _add(self, repository: Any, name: str, fields: dict[str, Any]) -> str:
+        record_id = derived_id("demo", repository.kind, name)
+        if repository.find_by_id(record_id) is not None:
+            return record_id
+        try:
+            repository.create({"id": record_id, **fields})
+            self._made += 1
+        except DuplicateError:  # a tag, profile or user of this name that somebody made
+            users = self._library.users
+            existing = (
+                users.find_by_email(EMAIL) if repository is users else repository.find_by_name(self._user_id, name)
+            )
+            return existing.id if existing else record_id
+        return record_id

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from store.comparing import Comparison
-from store.documents import Character, Persona, Tag, User
+from store.mapping import MAPPINGS, spoken
 from store.repositories.contract import Result
 
 log = logging.getLogger("tandem.dual_write")
@@ -39,7 +39,7 @@ def validate_dual_write_result(result: Result[Any]) -> list[str]:
 def log_consistency_issue(kind: str, record_id: str, found: Comparison) -> None:
     """Write down which fields of a record are not the same on both sides; never their values: they may be secrets."""
     what = ", ".join(found.differences) or (found.error.message if found.error else found.state)
-    log.warning("%s %s is not the same on both sides: %s", kind, record_id, what)
+    log.warning("%s is not the same on both sides: %s", spoken(kind, record_id), what)
 
 
 def _checked(store: Both, kind: str, record_id: str, result: Result[Any]) -> Result[Any]:
@@ -51,62 +51,33 @@ def _checked(store: Both, kind: str, record_id: str, result: Result[Any]) -> Res
     return Result(result.value, replace(result.sources, consistent=False))
 
 
-def _create(store: Both, kind: str, fields: dict[str, Any]) -> Result[Any]:
-    result = store.repositories[kind].create(fields)
-    return _checked(store, kind, result.value.id, result)
+class _Writes:
+    """The three dual writes of one kind."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def create(self, store: Both, fields: dict[str, Any]) -> Result[Any]:
+        """Create a record on both sides."""
+        result = store.repositories[self._kind].create(fields)
+        return _checked(store, self._kind, result.value.id, result)
+
+    def update(self, store: Both, record_id: str, fields: dict[str, Any]) -> Result[Any]:
+        """Change a record on both sides."""
+        return _checked(store, self._kind, record_id, store.repositories[self._kind].update(record_id, fields))
+
+    def delete(self, store: Both, record_id: str) -> Result[bool]:
+        """Delete a record on both sides."""
+        return _checked(store, self._kind, record_id, store.repositories[self._kind].delete(record_id))
 
 
-def _update(store: Both, kind: str, record_id: str, fields: dict[str, Any]) -> Result[Any]:
-    return _checked(store, kind, record_id, store.repositories[kind].update(record_id, fields))
+# <verb>_<kind>_with_dual_write, for every kind there is a repository of.
+for _kind, _mapping in MAPPINGS.items():
+    if not _mapping.derived:
+        for _verb in ("create", "update", "delete"):
+            globals()[f"{_verb}_{_kind}_with_dual_write"] = getattr(_Writes(_kind), _verb)
 
 
-def _delete(store: Both, kind: str, record_id: str) -> Result[bool]:
-    return _checked(store, kind, record_id, store.repositories[kind].delete(record_id))
-
-
-def create_user_with_dual_write(store: Both, fields: dict[str, Any]) -> Result[User]:
-    return _create(store, "user", fields)
-
-
-def update_user_with_dual_write(store: Both, user_id: str, fields: dict[str, Any]) -> Result[User]:
-    return _update(store, "user", user_id, fields)
-
-
-def delete_user_with_dual_write(store: Both, user_id: str) -> Result[bool]:
-    return _delete(store, "user", user_id)
-
-
-def create_tag_with_dual_write(store: Both, fields: dict[str, Any]) -> Result[Tag]:
-    return _create(store, "tag", fields)
-
-
-def update_tag_with_dual_write(store: Both, tag_id: str, fields: dict[str, Any]) -> Result[Tag]:
-    return _update(store, "tag", tag_id, fields)
-
-
-def delete_tag_with_dual_write(store: Both, tag_id: str) -> Result[bool]:
-    return _delete(store, "tag", tag_id)
-
-
-def create_persona_with_dual_write(store: Both, fields: dict[str, Any]) -> Result[Persona]:
-    return _create(store, "persona", fields)
-
-
-def update_persona_with_dual_write(store: Both, persona_id: str, fields: dict[str, Any]) -> Result[Persona]:
-    return _update(store, "persona", persona_id, fields)
-
-
-def delete_persona_with_dual_write(store: Both, persona_id: str) -> Result[bool]:
-    return _delete(store, "persona", persona_id)
-
-
-def create_character_with_dual_write(store: Both, fields: dict[str, Any]) -> Result[Character]:
-    return _create(store, "character", fields)
-
-
-def update_character_with_dual_write(store: Both, character_id: str, fields: dict[str, Any]) -> Result[Character]:
-    return _update(store, "character", character_id, fields)
-
-
-def delete_character_with_dual_write(store: Both, character_id: str) -> Result[bool]:
-    return _delete(store, "character", character_id)
+def __getattr__(name: str) -> Any:
+    """For type checkers: the names made above are all there are."""
+    raise AttributeError(f"There is no dual write called {name}.")

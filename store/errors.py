@@ -12,6 +12,8 @@
     ├── DuplicateError              a value that has to be unique is taken
     ├── MissingReferenceError       a link names a record that is not there
     ├── StillInUseError             a delete is refused because others need the record
+    ├── SecretError                 an encrypted value that cannot be decrypted
+    ├── PictureError                bytes that are no picture Tandem keeps
     ├── CardError                   a character card that cannot be read (store.cards)
     │   └── PngError                a picture that cannot be read as PNG
     ├── DatabaseError               the SQL side did not answer, or refused
@@ -22,6 +24,8 @@
         ├── LockedError             another process holds the store lock
         └── NotInStepError          the two sides were never brought together, so nothing is written over either
 """
+
+from collections.abc import Sequence
 
 
 class StoreError(Exception):
@@ -98,9 +102,25 @@ class MissingReferenceError(StoreError):
 
 
 class StillInUseError(StoreError):
-    """A delete is refused because other records need this one."""
+    """A delete is refused because other records need this one. ``users``: who stands in the way, (kind, id, name)."""
 
     hint_by_default = "Change or delete those records first; nothing was deleted."
+
+    def __init__(self, message: str, *, hint: str | None = None, users: Sequence[tuple[str, str, str]] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.users = list(users)
+
+
+class SecretError(StoreError):
+    """An encrypted value cannot be decrypted. The message names no value and no part of one."""
+
+    hint_by_default = "Check that ENCRYPTION_MASTER_PEPPER is the one it was encrypted with, or enter the secret anew."
+
+
+class PictureError(StoreError):
+    """Bytes are no picture that Tandem keeps: another format, damaged, or too large."""
+
+    hint_by_default = "Save it as PNG, JPEG, WebP or GIF in an image program, and choose that file."
 
 
 class DatabaseError(StoreError):

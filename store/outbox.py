@@ -8,6 +8,7 @@ and exactly the entries that were read are deleted.
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -16,14 +17,22 @@ from sqlalchemy import Connection
 
 from store import capture, rows
 from store.database import Database, Session
-from store.errors import InvalidRecordError, JsonSideError, NotInStepError, StoreError
-from store.files.shelves import Changes
-from store.files.side import Entity, JsonSide
+from store.deriving import Loader, current_state, plan_logs
+from store.errors import JsonSideError, NotInStepError, StoreError
+from store.files.shelves import Changes, Entity
+from store.files.side import JsonSide
 from store.mapping import MAPPINGS
+from store.mapping.messages import MESSAGES
 
 log = logging.getLogger("tandem.outbox")
 
 BATCH = 500  # entries per round
+LOGS_AT_ONCE = 20  # chats whose files are written anew together
+# What a chat's line says about its messages follows at most so often while messages keep coming: every line of the
+# index is written with it.
+TOTALS_EVERY_S = 1.0
+# The record an entry is about may lie in several files: a chat waits while any of these does.
+_PARTS = {"chat": ("chat", capture.LOG, capture.TOTALS)}
 
 
 class Bond(Protocol):
@@ -39,8 +48,9 @@ class Bond(Protocol):
 class Outbox:
     """The entries of one database, applied to one JSON side."""
 
-    def __init__(self, database: Database, side: JsonSide) -> None:
-        self._database, self._side = database, side
+    def __init__(self, database: Database, side: JsonSide, loader: Loader) -> None:
+        self._database, self._side, self.loader = database, side, loader
+        self._totals_at = float("-inf")
         self._table = database.own.outbox
         self._refused: dict[Entity, StoreError] = {}
         self._blocked: StoreError | None = None
@@ -54,7 +64,7 @@ class Outbox:
         table = self._table
         entities = sa.select(table.c.kind, table.c.entity_id).distinct()
         if kind is not None:
-            entities = entities.where(table.c.kind == kind)
+            entities = entities.where(table.c.kind.in_(_PARTS.get(kind, (kind,))))
         if record_id is not None:
             entities = entities.where(table.c.entity_id.in_([record_id, capture.EVERYTHING]))
         with self._database.read() as connection:
@@ -82,26 +92,28 @@ class Outbox:
 
     def problem(self, entity: Entity) -> StoreError | None:
         """Why this record could not be applied, if it could not."""
-        return self._refused.get(entity) or self._blocked
+        parts = ((kind, entity[1]) for kind in _PARTS.get(entity[0], (entity[0],)))
+        return next((self._refused[one] for one in parts if one in self._refused), self._blocked)
 
     def mark_everything(self, connection: Connection, kinds: Iterable[str]) -> None:
         """Have every record of the kinds derived anew, within the caller's transaction."""
         entries = [{"kind": kind, "entity_id": capture.EVERYTHING} for kind in kinds]
         connection.execute(sa.insert(self._table), entries)
 
-    def apply(self, timeout: float = 0) -> None:
+    def apply(self, timeout: float = 0, *, totals: bool = True) -> None:
         """Bring everything that waits to the JSON side. Waits ``timeout`` seconds for the store lock.
 
-        Afterwards each entry is gone whose record is durably in its file. A record that is refused keeps its entries
-        and is told by ``problems()``; it hinders no other. Raises JsonSideError when nothing more can be written;
-        what was not written still waits.
+        Without ``totals``, what the lines of chats say about their messages is left for later. Afterwards each other
+        entry is gone whose record is durably in its file. A record that is refused keeps its entries and is told by
+        ``problems()``; it hinders no other. Raises JsonSideError when nothing more can be written; what was not written
+        still waits.
         """
         if self.apart:
             self._blocked = self.apart
             raise self.apart
         try:
             with self._side.lock.hold(timeout):
-                self._refused = self._drain()
+                self._refused = self._drain(totals)
         except StoreError as error:
             self._blocked = error
             raise
@@ -111,20 +123,26 @@ class Outbox:
             raise self._blocked from error
         self._blocked = None
 
-    def _drain(self) -> dict[Entity, StoreError]:
+    def _drain(self, totals: bool) -> dict[Entity, StoreError]:
         refused: dict[Entity, StoreError] = {}
         # A cursor within this pass only: an entry committed late has a low number and is found by the next pass.
         after = 0
         more = True
         with self._database.session() as session:
             self._check_bond(session)
-            while more and (batch := self._entries(session, after)):
+            while more and (batch := self._entries(session, after, totals)):
                 after, more = max(batch), len(batch) == BATCH
                 refused.update(self._unsound(session, batch))
                 refused.update(self._bring_over(session, {one for one in batch.values() if rows.is_sound(one[1])}))
                 done = [seq for seq, (kind, one) in batch.items() if not _is_refused(refused, kind, one)]
                 self._acknowledge(session, done)
+        if totals:
+            self._totals_at = time.monotonic()
         return refused
+
+    def totals_are_due(self) -> bool:
+        """Whether the lines of chats were not brought up to date for a while."""
+        return time.monotonic() - self._totals_at >= TOTALS_EVERY_S
 
     def _check_bond(self, session: Session) -> None:
         """Entries are for the folder the database was brought together with, and for no other."""
@@ -141,27 +159,56 @@ class Outbox:
         table = self._table
         refused: dict[Entity, StoreError] = {}
         for seq, (kind, record_id) in batch.items():
-            if kind in MAPPINGS and not rows.is_sound(record_id):
-                main = MAPPINGS[kind].main
-                there = sa.select(main.c.id).join(table, table.c.entity_id == main.c.id).where(table.c.seq == seq)
+            mapping = MESSAGES if kind == capture.MESSAGE else MAPPINGS.get("chat" if kind == capture.LOG else kind)
+            if mapping and not rows.is_sound(record_id):
+                key = mapping.main.c[mapping.key]
+                there = sa.select(key).join(table, table.c.entity_id == key).where(table.c.seq == seq)
                 with session.read() as connection:
                     if connection.execute(sa.select(sa.literal(1)).where(there.exists())).first():
                         refused[kind, record_id] = rows.unsound(kind, record_id)
         return refused
 
-    def _entries(self, session: Session, after: int) -> dict[int, Entity]:
+    def _entries(self, session: Session, after: int, totals: bool) -> dict[int, Entity]:
         table = self._table
         statement = sa.select(table.c.seq, table.c.kind, table.c.entity_id).where(table.c.seq > after)
+        if not totals:
+            statement = statement.where(table.c.kind != capture.TOTALS)
         with session.read() as connection:
             found = connection.execute(statement.order_by(table.c.seq).limit(BATCH)).all()
         return {seq: (kind, record_id) for seq, kind, record_id in found}
 
     def _bring_over(self, session: Session, entities: set[Entity]) -> dict[Entity, StoreError]:
         """Write the files of these records as SQL has them now; what could not be, with the reason."""
-        refused: dict[Entity, StoreError] = {}
-        for kind in {kind for kind, record_id in entities if record_id == capture.EVERYTHING}:
+        everything = {kind for kind, record_id in entities if record_id == capture.EVERYTHING}
+        some = {one for one in entities if one[1] != capture.EVERYTHING}
+        # A chat's line tells the length of its file, so the files come first.
+        refused = self._bring_logs_over(session, some, all_of_them=bool(everything & {capture.LOG, capture.MESSAGE}))
+        for kind in {capture.SHOWN_IN.get(kind, kind) for kind in everything}:
             refused.update(self._bring_all_over(session, kind))
-        refused.update(self._bring_some_over(session, {one for one in entities if one[1] != capture.EVERYTHING}))
+        refused.update(self._bring_some_over(session, some))
+        return refused
+
+    def _bring_logs_over(
+        self, session: Session, entities: set[Entity], *, all_of_them: bool
+    ) -> dict[Entity, StoreError]:
+        fresh = {one for one in entities if one[0] == capture.MESSAGE}
+        whole = sorted(record_id for kind, record_id in entities if kind == capture.LOG)
+        if all_of_them:
+            with session.read() as connection:
+                wanted = rows.all_ids(connection, MAPPINGS["chat"])
+            extra = sorted(set(self._side.log_ids()) - set(wanted))
+            self._side.set_logs_aside(extra)
+            fresh, whole = set(), [*wanted, *extra]
+        refused: dict[Entity, StoreError] = {}
+        rounds = list(rows.chunks(whole, LOGS_AT_ONCE)) or ([[]] if fresh else [])
+        for some in rounds:
+            asked = {(capture.LOG, chat_id) for chat_id in some} | fresh
+            with session.read() as connection:
+                files, unfit = plan_logs(connection, self._side, asked)
+            refused.update(unfit)
+            self._side.write(files)
+            self._side.settle(["chat"], files)
+            fresh = set()
         return refused
 
     def _bring_some_over(self, session: Session, entities: set[Entity]) -> dict[Entity, StoreError]:
@@ -170,7 +217,11 @@ class Outbox:
         refused.update(unwritable)
         self._side.write(files)
         self._side.settle(changes, files)
-        return refused
+        return {**refused, **{(part, one): error for (kind, one), error in refused.items() for part in _parts(kind)}}
+
+    def _state(self, session: Session, entities: set[Entity]) -> tuple[dict[str, Changes], dict[Entity, StoreError]]:
+        with session.read() as connection:
+            return current_state(connection, self.loader, entities)
 
     def _bring_all_over(self, session: Session, kind: str) -> dict[Entity, StoreError]:
         """A whole kind: everything SQL has, and files without a row are set aside and then removed."""
@@ -186,10 +237,6 @@ class Outbox:
             refused.update(self._bring_some_over(session, {(kind, record_id) for record_id in some}))
         return refused
 
-    def _state(self, session: Session, entities: set[Entity]) -> tuple[dict[str, Changes], dict[Entity, StoreError]]:
-        with session.read() as connection:
-            return current_state(connection, entities)
-
     def _acknowledge(self, session: Session, seqs: Iterable[int]) -> None:
         """Delete exactly the entries that were read: others of the same records may have come since."""
         # Not durable by itself: an acknowledgement lost in a power cut only makes the record be looked at once more.
@@ -198,25 +245,9 @@ class Outbox:
                 connection.execute(sa.delete(self._table).where(self._table.c.seq.in_(some)))
 
 
-def current_state(
-    connection: Connection, entities: Iterable[Entity]
-) -> tuple[dict[str, Changes], dict[Entity, StoreError]]:
-    """Kind -> id -> the record as SQL has it now (None: no such row), and the records that no file can hold."""
-    by_kind: dict[str, list[str]] = {}
-    for kind, record_id in sorted(entities):
-        if kind in MAPPINGS:
-            by_kind.setdefault(kind, []).append(record_id)
-    changes: dict[str, Changes] = {}
-    unfit: dict[Entity, StoreError] = {}
-    for kind, ids in by_kind.items():
-        mapping, changes[kind] = MAPPINGS[kind], {}
-        loaded = rows.load(connection, mapping, ids)
-        for record_id in ids:
-            try:
-                changes[kind][record_id] = mapping.check(loaded[record_id])[1] if record_id in loaded else None
-            except InvalidRecordError as error:
-                unfit[kind, record_id] = error
-    return changes, unfit
+def _parts(kind: str) -> Iterable[str]:
+    """Entries that stand for a record of a kind, besides its own."""
+    return (part for part, shown in capture.SHOWN_IN.items() if shown == kind)
 
 
 def _is_refused(refused: dict[Entity, StoreError], kind: str, record_id: str) -> bool:
@@ -230,9 +261,10 @@ class Follower:
     full."""
 
     def __init__(
-        self, outbox: Outbox, catch_up: Callable[[], None], *, every: float = 0.25, slowest: float = 5.0
+        self, outbox: Outbox, catch_up: Callable[[bool], None], *, every: float = 0.25, slowest: float = 5.0
     ) -> None:
-        """``every`` seconds while all goes well; after failures less and less often, down to ``slowest`` seconds."""
+        """``catch_up`` is told whether the totals of chats are due. ``every`` seconds while all goes well; after
+        failures less and less often, down to ``slowest`` seconds."""
         self._outbox, self._catch_up = outbox, catch_up
         self._every, self._slowest = every, slowest
         self._stop = threading.Event()
@@ -253,7 +285,7 @@ class Follower:
             try:
                 # With nothing waiting a problem is an old one: another process has applied what was in its way.
                 if self._outbox.problems() or not self._outbox.is_empty():
-                    self._catch_up()
+                    self._catch_up(self._outbox.totals_are_due())
                 problem = "; ".join(error.message for error in self._outbox.problems())
             except StoreError as error:
                 problem = error.message

@@ -84,14 +84,28 @@ def load(connection: Connection, mapping: Mapping, ids: Sequence[str], *, for_up
     for some in chunks(ids):
         wanted = some[0] if len(some) == 1 else some
         for row in _read(connection, main, wanted, locked=for_update):
-            found[row["id"]] = {main.table.name: [row], **{child.table.name: [] for child in others}}
+            found[row[mapping.key]] = {main.table.name: [row], **{child.table.name: [] for child in others}}
         if not found:
             continue
         for child in others:
             for row in _read(connection, child, wanted):
                 if (rows := found.get(row[child.column])) is not None:
                     rows[child.table.name].append(row)
+    for parent in mapping.parents:
+        _add_parents(connection, mapping, parent, found)
     return found
+
+
+def _add_parents(connection: Connection, mapping: Mapping, parent: Child, found: dict[str, Rows]) -> None:
+    """Put the row that each record names in ``parent.column`` beside the record's own."""
+    named = {record_id: rows[mapping.main.name][0][parent.column] for record_id, rows in found.items()}
+    rows_of: dict[str, Row] = {}
+    for some in chunks(dict.fromkeys(named.values())):
+        for row in _read(connection, Child(parent.table, "id"), some[0] if len(some) == 1 else some):
+            rows_of[row["id"]] = row
+    for record_id, rows in found.items():
+        named_row = rows_of.get(named[record_id])
+        rows[parent.table.name] = [named_row] if named_row else []
 
 
 def is_sound(record_id: object) -> bool:
@@ -110,7 +124,7 @@ def unsound(kind: str, record_id: object) -> InvalidRecordError:
 
 def all_ids(connection: Connection, mapping: Mapping) -> list[str]:
     """Every sound id of the noun."""
-    return [one for one in connection.scalars(sa.select(mapping.main.c.id)) if is_sound(one)]
+    return [one for one in connection.scalars(sa.select(mapping.main.c[mapping.key])) if is_sound(one)]
 
 
 def insert(connection: Connection, mapping: Mapping, rows: Rows) -> None:
@@ -149,11 +163,18 @@ def differ(mapping: Mapping, old: Rows, new: Rows) -> bool:
 
 
 def _key(table: Table, row: Row) -> tuple[Any, ...]:
-    return tuple(row[column.name] for column in table.primary_key)
+    return tuple(row[column.name] for column in _key_columns(table))
+
+
+def _key_columns(table: Table) -> list[sa.Column[Any]]:
+    """The primary key; of a table that has none, the column that alone is unique."""
+    if columns := list(table.primary_key):
+        return columns
+    return next(list(index.columns) for index in table.indexes if index.unique and len(index.columns) == 1)
 
 
 def _is(table: Table, key: tuple[Any, ...]) -> sa.ColumnElement[bool]:
-    return sa.and_(*(column == value for column, value in zip(table.primary_key, key, strict=True)))
+    return sa.and_(*(column == value for column, value in zip(_key_columns(table), key, strict=True)))
 
 
 def _same(table: Table, name: str, value: Any, row: Row) -> bool:

@@ -8,11 +8,13 @@ import sqlalchemy as sa
 
 from store import capture, rows
 from store.database import Database
+from store.deriving import Loader, current_state, plan_logs
 from store.errors import NotInStepError
+from store.files.replace import Append
 from store.files.side import JsonSide
 from store.files.system import told_as_json_side
 from store.mapping import MAPPINGS
-from store.outbox import Outbox, current_state
+from store.outbox import LOGS_AT_ONCE, Outbox
 
 STATE_KEY = "in_step_with"  # remembers which data folder the database was brought together with
 BOND_FILE = "bond"  # the other half of it, below the own folder
@@ -110,7 +112,7 @@ def look(database: Database, side: JsonSide, outbox: Outbox) -> Step:
             "The JSON side holds records, the database none.",
             "Start with DATA_BACKEND=json to work on these files, or give Tandem the database they came from.",
         )
-    elif different := count_differences(database, side):
+    elif different := count_differences(database, side, outbox.loader):
         step = Step(
             False,
             f"Both sides hold records and {different} of them differ.",
@@ -136,7 +138,7 @@ def fill_json_side(database: Database, side: JsonSide, outbox: Outbox) -> None:
     with side.lock.hold(15):
         side.make_folder()
         outbox.bond = FolderBond(database, side)
-        outbox.bond.renew(also=lambda connection: outbox.mark_everything(connection, MAPPINGS))
+        outbox.bond.renew(also=lambda connection: outbox.mark_everything(connection, capture.KINDS))
     outbox.apart = None
     outbox.apply(timeout=15)
 
@@ -144,7 +146,8 @@ def fill_json_side(database: Database, side: JsonSide, outbox: Outbox) -> None:
 def _sql_is_empty(database: Database) -> bool:
     with database.read() as connection:
         return all(
-            connection.execute(sa.select(mapping.main.c.id).limit(1)).first() is None for mapping in MAPPINGS.values()
+            connection.execute(sa.select(sa.literal(1)).select_from(mapping.main).limit(1)).first() is None
+            for mapping in MAPPINGS.values()
         )
 
 
@@ -158,7 +161,7 @@ def _only_pending(database: Database, side: JsonSide) -> bool:
     return all(waits(*one) for one in ids)
 
 
-def count_differences(database: Database, side: JsonSide) -> int:
+def count_differences(database: Database, side: JsonSide, loader: Loader) -> int:
     """How many records are not the same on both sides, counting what is there on one side only or cannot be read.
 
     What waits in the outbox does not count: that it differs is known.
@@ -172,13 +175,27 @@ def count_differences(database: Database, side: JsonSide) -> int:
             extra = {entry.id for entry in entries if not isinstance(entry, Exception)} - set(ids)
             unreadable, untouchable = sum(isinstance(entry, Exception) for entry in entries), 0
             for some in rows.chunks(one for one in ids if not waits(kind, one)):
-                changes, unfit = current_state(connection, [(kind, one) for one in some])
+                changes, unfit = current_state(connection, loader, [(kind, one) for one in some])
                 files, refused = side.plan(changes)
                 # An aggregate is one file for many: one difference at least.
                 different += len(files) + len(unfit)
                 untouchable += len(refused)
             different += sum(not waits(kind, one) for one in extra)
             different += max(unreadable, untouchable)  # a bad file may be no record's that SQL has
+    return different + _different_logs(database, side, waits)
+
+
+def _different_logs(database: Database, side: JsonSide, waits: Callable[[str, str], bool]) -> int:
+    """How many chats' files do not hold the messages that SQL has."""
+    different = 0
+    with database.read() as connection:
+        ids = {*rows.all_ids(connection, MAPPINGS["chat"]), *side.log_ids()}
+        # A message that waits is not known by its chat, but then so do the totals of its chat.
+        asked = [one for one in sorted(ids) if not waits(capture.LOG, one) and not waits(capture.TOTALS, one)]
+        for some in rows.chunks(asked, LOGS_AT_ONCE):
+            files, refused = plan_logs(connection, side, [(capture.LOG, one) for one in some])
+            changed = [one for one in files.values() if not (isinstance(one, Append) and not one.data)]
+            different += len(changed) + len(refused)
     return different
 
 

@@ -11,122 +11,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-Shape = dict[
-    str, tuple[str, str]
-]  # key -> type and marks: R required, O may be absent, N null allowed, D has a default
-
-
-def shape(lines: str) -> Shape:
-    return {key: (kind, marks) for key, kind, marks in (line.split() for line in lines.strip().splitlines())}
-
-
-TOTP = shape("""
-ciphertext string R
-iv string R
-authTag string R
-enabled boolean D
-verifiedAt timestamp ON
-""")
-BACKUP_CODES = shape("""
-ciphertext string R
-iv string R
-authTag string R
-createdAt timestamp R
-""")
-USER = shape("""
-id uuid R
-email email R
-name string ON
-image string ON
-emailVerified timestamp ON
-passwordHash string ON
-totp totp O
-backupCodes backupCodes O
-createdAt timestamp R
-updatedAt timestamp R
-""")
-CHAT_SETTINGS = shape("""
-id uuid R
-userId uuid R
-avatarDisplayMode mode D
-avatarDisplayStyle string D
-createdAt timestamp R
-updatedAt timestamp R
-""")
-GENERAL = shape("""
-version number D
-user user R
-chatSettings chatSettings R
-createdAt timestamp R
-updatedAt timestamp R
-""")
-TAG = shape("""
-id uuid R
-userId uuid R
-name string R
-nameLower string R
-createdAt timestamp R
-updatedAt timestamp R
-""")
-TAGS = shape("""
-version number D
-tags [tag] D
-createdAt timestamp R
-updatedAt timestamp R
-""")
-PERSONA_LINK = shape("""
-personaId uuid R
-isDefault boolean D
-""")
-AVATAR_OVERRIDE = shape("""
-chatId uuid R
-imageId uuid R
-""")
-CHARACTER = shape("""
-id uuid R
-userId uuid R
-name string R
-title string ON
-description string R
-personality string R
-scenario string R
-firstMessage string R
-exampleDialogues string ON
-systemPrompt string ON
-avatarUrl string ON
-defaultImageId uuid ON
-sillyTavernData json ON
-isFavorite boolean D
-personaLinks [personaLink] D
-tags [uuid] D
-avatarOverrides [avatarOverride] D
-createdAt timestamp R
-updatedAt timestamp R
-""")
-PERSONA = shape("""
-id uuid R
-userId uuid R
-name string R
-title string ON
-description string R
-personalityTraits string ON
-avatarUrl string ON
-defaultImageId uuid ON
-sillyTavernData json ON
-characterLinks [uuid] D
-tags [uuid] D
-createdAt timestamp R
-updatedAt timestamp R
-""")
-SHAPES = {
-    "totp": TOTP,
-    "backupCodes": BACKUP_CODES,
-    "user": USER,
-    "chatSettings": CHAT_SETTINGS,
-    "tag": TAG,
-    "personaLink": PERSONA_LINK,
-    "avatarOverride": AVATAR_OVERRIDE,
-}
+from tests.quilltap_shapes import (
+    ACCOUNT,
+    BINARY,
+    CHARACTER,
+    CHAT,
+    CONNECTIONS,
+    GENERAL,
+    IMAGE_PROFILES,
+    MESSAGE,
+    PERSONA,
+    SESSION,
+    SHAPES,
+    SUMMARY,
+    TAGS,
+    TOKEN,
+    Shape,
+)
 
 
 # ---------------------------------------------------------------------- scalar rules
@@ -154,7 +55,18 @@ SCALARS: dict[str, Callable[[Any], bool]] = {
     "json": lambda value: isinstance(value, dict),
     "number": lambda value: isinstance(value, float) and value not in (float("inf"), float("-inf")),
     "boolean": lambda value: isinstance(value, bool),
-    "mode": lambda value: value in ("ALWAYS", "GROUP_ONLY", "NEVER"),
+    "sha256": lambda value: isinstance(value, str) and len(value) == 64,
+    "any": lambda value: True,
+}
+WORDS = {
+    "mode": "ALWAYS GROUP_ONLY NEVER",
+    "provider": "OPENAI ANTHROPIC OLLAMA OPENROUTER OPENAI_COMPATIBLE GROK GAB_AI",
+    "imageProvider": "OPENAI GROK GOOGLE_IMAGEN",
+    "role": "SYSTEM USER ASSISTANT TOOL",
+    "source": "upload import generated",
+    "binary": "image chat_file avatar",
+    "message": "message",
+    "context-summary": "context-summary",
 }
 
 
@@ -178,7 +90,8 @@ def _wrong(kind: str, value: Any, place: str) -> str:
         return next(filter(None, (_wrong(kind[1:-1], one, f"{place}[{n}]") for n, one in enumerate(value))), "")
     if kind in SHAPES:
         return refusal(SHAPES[kind], value, place)
-    return "" if SCALARS[kind](value) else f"{place} is no {kind}"
+    fits = value in WORDS[kind].split() if kind in WORDS else SCALARS[kind](value)
+    return "" if fits else f"{place} is no {kind}"
 
 
 # ---------------------------------------------------------------------- bytes
@@ -212,11 +125,29 @@ def spell(value: Any, indent: str = "") -> str:
     return value.spelling if isinstance(value, Number) else json.dumps(value, ensure_ascii=False)
 
 
+def spell_line(value: Any) -> str:
+    """As JSON.stringify(value) does."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{spell_line(key)}:{spell_line(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(spell_line, value)) + "]"
+    return spell(value)
+
+
 def misspelling(wanted: Shape, data: bytes) -> str:
     """What in the bytes of a .json file is not as Quilltap writes it; empty when all is."""
-    record = parse(data)
-    if spell(record).encode() != data:
+    value = parse(data)
+    if spell(value).encode() != data:
         return "indent, escapes or the end of the file"
+    records = value if isinstance(value, list) else [value]
+    return next(filter(None, (_out_of_order(wanted, record, "record") for record in records)), "")
+
+
+def misspelled_line(wanted: Shape, line: bytes) -> str:
+    """The same of a line without its newline."""
+    record = parse(line)
+    if spell_line(record).encode() != line:
+        return "spaces or escapes"
     return _out_of_order(wanted, record, "record")
 
 
@@ -237,44 +168,113 @@ def _out_of_order(wanted: Shape, record: dict[str, Any], place: str) -> str:
 # ---------------------------------------------------------------------- a folder
 @dataclass
 class Reading:
-    """Kind -> id -> record, and path -> why the file (or its record) is turned away."""
+    """Kind -> id -> record, chat -> its events in the order of the file, and path -> why the file (or its record) is
+    turned away."""
 
     records: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    events: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
     def take(self, kind: str, record_id: str, record: dict[str, Any]) -> None:
         self.records.setdefault(kind, {})[record_id] = record
 
 
+# path -> its shape, and its lists: key -> the kind of what they hold
+AGGREGATES: dict[str, tuple[Shape, dict[str, str]]] = {
+    "tags/tags.json": (TAGS, {"tags": "tag"}),
+    "settings/connection-profiles.json": (CONNECTIONS, {"apiKeys": "key", "llmProfiles": "profile"}),
+    "settings/image-profiles.json": (IMAGE_PROFILES, {"profiles": "image_profile"}),
+}
+# path -> the shape of a line, its kind, and the key that is its id
+LINES = {
+    "chats/index.jsonl": (CHAT, "chat", "id"),
+    "binaries/index.jsonl": (BINARY, "binary", "id"),
+    "auth/sessions.jsonl": (SESSION, "session", "id"),
+    "auth/verification-tokens.jsonl": (TOKEN, "token", "token"),
+}
+BINARY_KINDS = {"image": "image", "chat_file": "attachment", "avatar": "avatar"}
+ACCOUNTS = "auth/accounts.json"
+
+
 def read_folder(files: dict[str, bytes]) -> Reading:
     """What Quilltap finds in a data folder, and in ``settings/users/``, whose files have the shape of general.json."""
     reading = Reading()
     for path, data in files.items():
-        kind, wanted = _shape_of(path)
-        if wanted is None:
-            continue
         try:
-            record = parse(data)
+            reason = _read_file(reading, path, data)
         except ValueError as error:
-            reading.refused[path] = str(error)
-            continue
-        if reason := refusal(wanted, record) or misspelling(wanted, data):
+            reason = str(error)
+        if reason:
             reading.refused[path] = reason
-        elif kind == "user":
-            reading.take(kind, record["user"]["id"], record)
-        elif kind == "tag":
-            for tag in record.get("tags", ()):
-                reading.take(kind, tag["id"], tag)
-        else:
-            reading.take(kind, record["id"], record)
     return reading
 
 
-def _shape_of(path: str) -> tuple[str, Shape | None]:
+def _read_file(reading: Reading, path: str, data: bytes) -> str:
+    """Take in what a file holds, all or nothing. Gives back why not; raises ValueError for what is no JSON."""
     folder, _, name = path.rpartition("/")
+    if path == ACCOUNTS:
+        return _read_accounts(reading, data)
+    if path in LINES:
+        wanted, kind, key = LINES[path]
+        records, reason = _lines(data, lambda record: wanted)
+        for record in [] if reason else records:
+            reading.take(BINARY_KINDS[record["type"]] if kind == "binary" else kind, record[key], record)
+        return reason
+    if folder == "chats" and name.endswith(".jsonl"):
+        records, reason = _lines(data, _event_shape)
+        reading.events[name.removesuffix(".jsonl")] = [] if reason else records
+        return reason
+    wanted_file, lists = _shape_of(path)
+    if wanted_file is None:
+        return ""
+    record = parse(data)
+    if reason := refusal(wanted_file, record) or misspelling(wanted_file, data):
+        return reason
+    if path in AGGREGATES:
+        for key, kind in lists.items():
+            for one in record.get(key, ()):
+                reading.take(kind, one["id"], one)
+        return ""
+    (kind,) = lists
+    reading.take(kind, record["user"]["id"] if kind == "user" else record["id"], record)
+    return ""
+
+
+def _shape_of(path: str) -> tuple[Shape | None, dict[str, str]]:
+    """Of a .json file; with the kinds of its lists, or its own."""
+    folder, _, name = path.rpartition("/")
+    if path in AGGREGATES:
+        return AGGREGATES[path]
     if path == "settings/general.json" or folder == "settings/users":
-        return "user", GENERAL
-    if path == "tags/tags.json":
-        return "tag", TAGS
-    own = {"characters": ("character", CHARACTER), "personas": ("persona", PERSONA)}
-    return own.get(folder, ("", None)) if name.endswith(".json") else ("", None)
+        return GENERAL, {"user": "user"}
+    own = {"characters": (CHARACTER, {"character": "character"}), "personas": (PERSONA, {"persona": "persona"})}
+    return own.get(folder, (None, {})) if name.endswith(".json") else (None, {})
+
+
+def _read_accounts(reading: Reading, data: bytes) -> str:
+    """A bare list, unchecked. An object around it means no accounts at all."""
+    accounts = parse(data)
+    if not isinstance(accounts, list):
+        return "it is not a list, so there are no accounts"
+    for account in accounts:
+        reading.take("account", f"{account['provider']} {account['providerAccountId']}", account)
+    return misspelling(ACCOUNT, data)
+
+
+def _event_shape(record: Any) -> Shape:
+    """A line of another type is refused: its type is neither word."""
+    return SUMMARY if isinstance(record, dict) and record.get("type") == "context-summary" else MESSAGE
+
+
+def _lines(data: bytes, shape_of: Callable[[Any], Shape]) -> tuple[list[dict[str, Any]], str]:
+    """The records of a file of lines, or why all of it is turned away: one bad line is enough."""
+    if data and not data.endswith(b"\n"):
+        return [], "the last line has no end"
+    records = []
+    for number, line in enumerate(data.split(b"\n")[:-1], start=1):
+        record = parse(line)
+        wanted = shape_of(record)
+        if reason := refusal(wanted, record) or misspelled_line(wanted, line):
+            return [], f"line {number}: {reason}"
+        records.append(record)
+    return records, ""

@@ -1,16 +1,17 @@
-"""``cards``: character cards of other programs."""
+"""``cards``: character cards for other programs, in and out."""
 
 from pathlib import Path
+from typing import Literal
 
 import click
 from flask import current_app
 
 from dashboard.commands.base import Group
 from store import Store
-from store.cards import ImportPlan, PlannedCard, known_tags, owner, plan_import, save_card
-from store.errors import StoreError
+from store.cards import ImportPlan, PlannedCard, export_card, known_tags, owner, plan_import, save_card
+from store.errors import DuplicateError, NotFoundError, StoreError
 
-cards = Group("cards", help="Character cards of other programs.")
+cards = Group("cards", help="Character cards of other programs, in and out.")
 
 
 @cards.command("import")
@@ -40,6 +41,33 @@ def import_cards(files: tuple[Path, ...], dry_run: bool, email: str | None) -> N
         raise SystemExit(1)
 
 
+@cards.command("export")
+@click.argument("character_id", metavar="ID")
+@click.option("--format", "form", type=click.Choice(["png", "json"]), default="png", help="A picture, or bare JSON.")
+@click.option("--output", type=click.Path(path_type=Path), help="Where to write it; - is standard output.")
+def export(character_id: str, form: Literal["png", "json"], output: Path | None) -> None:
+    """Write the card of the character ID: by default here, under the character's name. No file is overwritten."""
+    store: Store = current_app.extensions["tandem_store"]
+    character = store.characters.find_by_id(character_id)
+    if character is None:
+        raise NotFoundError(f"There is no character {character_id}.", hint="Its page shows its id.")
+    card = export_card(store, character, form)
+    if card.note:
+        click.echo(card.note, err=True)
+    if output == Path("-"):
+        click.echo(card.data, nl=False)
+        return
+    path = output or Path(card.name)
+    try:
+        with path.open("xb") as file:
+            file.write(card.data)
+    except FileExistsError as error:
+        raise DuplicateError(f"There is a file {path} already.", hint="Move it away, or use --output.") from error
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror}.", hint="Choose another --output.") from error
+    click.echo(f"Wrote {path}.")
+
+
 def _read(files: tuple[Path, ...]) -> tuple[list[tuple[str, bytes]], list[str]]:
     found, unreadable = [], []
     for path in files:
@@ -57,11 +85,13 @@ def _save(store: Store, plan: ImportPlan, user_id: str) -> int:
         if planned.duplicate_of is not None:
             continue
         try:
-            result = save_card(planned.card, user_id, store.characters, store.tags)
+            result = save_card(planned.card, user_id, store)
         except StoreError as error:
             failed += 1
             click.echo(f"{planned.card.filename}: {error.sentence}", err=True)
             continue
+        if result.no_picture:
+            click.echo(f"{planned.card.filename} is saved without its picture: {result.no_picture.sentence}", err=True)
         if problem := result.sources.error:
             click.echo(f"{planned.card.filename} is saved; the JSON side waits: {problem.sentence}", err=True)
     return failed

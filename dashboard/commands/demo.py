@@ -14,5 +14,5 @@ demo = Group("demo", help="Something to look at.")
 def load() -> None:
     """Load a small library: a user, tags, personas and characters. What is there already is left as it is."""
     store: Store = current_app.extensions["tandem_store"]
-    made = load_demo(store.users, store.tags, store.personas, store.characters)
+    made = load_demo(store)
     click.echo(f"Loaded {made} records." if made else "The demo library is there already.")

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from flask import redirect, request, url_for
@@ -22,6 +23,7 @@ from dashboard.error_pages import status_of
 from dashboard.forms import RecordForm
 from dashboard.security import local_path, wants_page
 from dashboard.views.listing import PAGE_SIZES, Filters, Listing, read_query
+from dashboard.views.places import places_of
 from store.errors import NotFoundError, StoreError
 from store.repositories.contract import Page, Query
 
@@ -56,7 +58,7 @@ class StoreView(GuardedView, BaseView):
 
     @property
     def extra_css(self) -> list[str]:
-        return [url_for("static", filename="css/pages.css")]
+        return [url_for("static", filename=f"css/{sheet}.css") for sheet in ("pages", "images")]
 
     def _run_view(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """A refusal of the store becomes a page; a TypeError stays what it is (Flask-Admin would hide it)."""
@@ -89,7 +91,9 @@ class StoreView(GuardedView, BaseView):
         status = status_of(error)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("The store refused: %s", error, exc_info=error)
-        return self.render("refused.html", notice=notices.of_error(error), back=self.back()), status
+        notice = notices.of_error(error)
+        page = self.render("refused.html", notice=notice, places=places_of(notice.users), back=self.back())
+        return page, status
 
 
 class RepositoryView(StoreView, BaseModelView):
@@ -99,7 +103,12 @@ class RepositoryView(StoreView, BaseModelView):
     filters: ClassVar[Filters] = Filters()
     cells_template: ClassVar[str]
     body_template: ClassVar[str]
-    search_in: ClassVar[str] = "names"
+    search_in: ClassVar[str] = "names"  # empty: there is nothing to search in
+    menu_group: ClassVar[str | None] = None
+    has_avatar: ClassVar[bool] = False  # whether the details show initials
+    shows_id: ClassVar[bool] = True
+    delete_word: ClassVar[tuple[str, str]] = ("Delete", "Deleted")  # what a delete means to people, and once it is done
+    goes_along: ClassVar[str] = ""  # what goes with any record of this noun, in a sentence
     can_view_details = True
     can_export = False
     fast_mass_delete = False
@@ -113,12 +122,27 @@ class RepositoryView(StoreView, BaseModelView):
 
     def __init__(self, store: Any, repository: Any, document: type, name: str, endpoint: str, icon: str) -> None:
         self.store, self.repository = store, repository
-        super().__init__(document, name=name, endpoint=endpoint, url=f"/admin/{endpoint}", menu_icon_value=icon)
+        super().__init__(
+            document,
+            name=name,
+            category=self.menu_group,
+            endpoint=endpoint,
+            url=f"/admin/{endpoint.replace('_', '-')}",
+            menu_icon_value=icon,
+        )
 
     # -------------------------------------------------------------- what BaseModelView asks a backend for
 
     def get_pk_value(self, model: Any) -> str:
         return str(model["id"] if isinstance(model, Mapping) else model.id)
+
+    def store_id(self, document: Any) -> str:
+        """The id by which the store knows a record; an address may name it by another."""
+        return self.get_pk_value(document)
+
+    def title_of(self, document: Any) -> str:
+        """What a record is called in a sentence."""
+        return str(document.name)
 
     def scaffold_list_columns(self) -> list[str]:
         return list(self.column_list or ("name",))
@@ -201,6 +225,10 @@ class RepositoryView(StoreView, BaseModelView):
         rows = self.store.users.list(Query(sort="createdAt", page_size=200)).rows
         return [(row["id"], row.get("name") or row.get("email") or row["id"]) for row in rows]
 
+    def owner_name(self, user_id: str) -> str:
+        """Who a record belongs to; an unreadable user must not take the page along."""
+        return dict(self.users()).get(user_id, "(unknown user)")
+
     def active_filters(self, listing: Listing) -> list[tuple[str, str]]:
         """What narrows the list now: (in words, the address without it)."""
         asked, active = listing.query, []
@@ -215,20 +243,34 @@ class RepositoryView(StoreView, BaseModelView):
         if asked.user_id:
             name = dict(self.users()).get(asked.user_id, "unknown user")
             active.append((f"of {name}", listing.to(user_id=None)))
+        for column, value in asked.where:
+            active.append((self.narrowed_words(column, value), listing.without_column(column)))
         return active
+
+    def offered_filters(self) -> list[tuple[str, str, list[tuple[str, str]]]]:
+        """What can be chosen of the columns in ``filters.by_columns``: (column, label, [(value, in words)])."""
+        return []
+
+    def narrowed_words(self, column: str, value: str) -> str:
+        """A value asked of a column, as the list says it."""
+        told = {name: (label, dict(options)) for name, label, options in self.offered_filters()}
+        label, options = told.get(column, (column, {}))
+        return f"{label.lower()} {options.get(value, value)}"
 
     def tags_named(self, tag_ids: Sequence[str]) -> list[dict[str, str]]:
         """Tags with their names; one that is gone says so."""
         return [{"id": one, "name": self.name_in(self.store.tags, one, "(deleted tag)")} for one in tag_ids]
 
     @staticmethod
-    def name_in(repository: Any, record_id: str, otherwise: str) -> str:
-        """What a record of another noun is called. An unreadable neighbour must not take this page with it."""
+    def name_in(
+        repository: Any, record_id: str, otherwise: str, called: Callable[[Any], str] = attrgetter("name")
+    ) -> str:
+        """What a record, as a rule of another noun, is called. An unreadable one must not take this page with it."""
         try:
             found = repository.find_by_id(record_id)
         except StoreError:
             return "(cannot be read)"
-        return found.name if found is not None else otherwise
+        return called(found) if found is not None else otherwise
 
     # -------------------------------------------------------------- details
 
@@ -245,8 +287,8 @@ class RepositoryView(StoreView, BaseModelView):
         return self.render(
             self.details_template,
             model=document,
-            compared=self.store.compare(self.repository.kind, self.get_pk_value(document)),
-            pending=self.store.pending(self.repository.kind, self.get_pk_value(document)),
+            compared=self.store.compare(self.repository.kind, self.store_id(document)),
+            pending=self.store.pending(self.repository.kind, self.store_id(document)),
             return_url=self.back(),
             here=self.details_url(self.get_pk_value(document), self.back()),
             **self.details_context(document),

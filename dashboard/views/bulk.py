@@ -20,7 +20,7 @@ from dashboard.formatters import counted
 from dashboard.forms import NEW, tags_sent
 from dashboard.views.base import RepositoryView
 from dashboard.views.listing import parse_query
-from store.errors import InvalidValueError, NotFoundError, StoreError
+from store.errors import InvalidValueError, NotFoundError, StillInUseError, StoreError
 from store.repositories.contract import Query
 
 MOST = 10_000  # records in one action; one unit of work has to end within a request
@@ -78,6 +78,8 @@ class BulkView(RepositoryView):
             return self.ask(action, ids, everything, problem="Choose a tag, or write the name of a new one.")
         try:
             getattr(self, action.method)(ids)
+        except StillInUseError as error:
+            return self.refused(error)  # a page of its own has room to say who stands in the way
         except StoreError as error:
             notices.tell_error(error)
         return self.go(self.back())
@@ -132,7 +134,7 @@ class BulkView(RepositoryView):
 
     def sample(self, ids: Sequence[str]) -> list[str]:
         """The names of the first few, so that a person sees what they are about to change."""
-        return [self.name_in(self.repository, one, "(gone)") for one in ids[:8]]
+        return [self.name_in(self.repository, one, "(gone)", self.title_of) for one in ids[:8]]
 
     def tags_to_choose(self, action: BulkAction) -> dict[str, Any]:
         """For an action that asks for tags: those already chosen, and some to choose from without a script."""
@@ -148,7 +150,7 @@ class BulkView(RepositoryView):
 
     def bulk_delete(self, ids: list[str]) -> None:
         result = self.repository.delete_many(ids)
-        notices.tell_result(result, notices.deleted(result.value, len(ids), self.noun))
+        notices.tell_result(result, notices.deleted(result.value, len(ids), self.noun, self.delete_word[1]))
 
     def bulk_favorite(self, ids: list[str]) -> None:
         result = self.repository.set_favorite_of_many(ids, True)

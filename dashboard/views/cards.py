@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 
 from dashboard import notices
 from dashboard.auth import current_account
+from dashboard.formatters import counted
 from dashboard.uploads import Uploads
 from dashboard.views.base import StoreView
 from store.cards import ImportPlan, known_tags, owner, plan_import, save_card
@@ -67,12 +68,13 @@ class CardsView(StoreView):
         user_id = self._owner_id()
         plan = self._plan(batch, user_id)
         made, failed = 0, 0
+        plain: list[str] = []  # cards that are imported without their picture, and why
         lagging: Sources | None = None
         for number, planned in enumerate(plan.cards):
             if str(number) not in chosen:
                 continue
             try:
-                result = save_card(planned.card, user_id, self.store.characters, self.store.tags)
+                result = save_card(planned.card, user_id, self.store)
             except StoreError as error:
                 failed += 1
                 if failed <= MOST_TOLD:
@@ -80,6 +82,8 @@ class CardsView(StoreView):
                 continue
             made += 1
             lagging = result.sources if result.sources.error else lagging
+            if result.no_picture:
+                plain.append(f"{planned.card.filename}: {result.no_picture.sentence}")
         if not chosen:
             notices.tell("No card was chosen, so none was imported.", notices.WARNING)
             return self.go(url_for(".preview", batch=batch, user=user_id))
@@ -87,6 +91,9 @@ class CardsView(StoreView):
             notices.tell(f"{failed} cards were not imported; only the first {MOST_TOLD} are named.", notices.ERROR)
         if made:
             notices.tell(f"Imported {made} {'card' if made == 1 else 'cards'}.")
+        if plain:
+            told = f" {plain[0]}" if len(plain) == 1 else f" The first is {plain[0]}"
+            notices.tell(f"Without its picture: {counted(len(plain), 'character')}.{told}", notices.WARNING)
         if lagging:
             notices.warn_of(lagging)
         self._uploads.drop(batch)

@@ -9,7 +9,9 @@ from dashboard import notices
 from dashboard.forms import CharacterForm, RecordForm, Sent
 from dashboard.views.bulk import ADD_TAG, DELETE, FAVORITE, REMOVE_TAG, UNFAVORITE
 from dashboard.views.listing import Filters, clean
-from dashboard.views.tagged import TaggedView
+from dashboard.views.pictured import PicturedView
+from dashboard.views.serving import file_response
+from store.cards import export_card
 from store.documents import Character
 from store.errors import InvalidValueError
 from store.repositories.contract import Query
@@ -17,7 +19,7 @@ from store.repositories.contract import Query
 FEW = 40  # personas of a user that fit on the form as a plain list
 
 
-class CharactersView(TaggedView):
+class CharactersView(PicturedView):
     """The characters' pages."""
 
     noun = "character"
@@ -28,9 +30,10 @@ class CharactersView(TaggedView):
     form = CharacterForm
     cells_template, fields_template = "characters/cells.html", "characters/fields.html"
     body_template = "characters/body.html"
-    roles = {**TaggedView.roles, "favorite": "editor"}
+    roles = {**PicturedView.roles, "favorite": "editor", "card": "viewer"}
     goes_along = "Its chats with all their messages go with it, and so do its links to personas and tags."
     bulk_actions = (ADD_TAG, REMOVE_TAG, FAVORITE, UNFAVORITE, DELETE)
+    has_avatar = True
 
     def __init__(self, store: Any) -> None:
         super().__init__(store, store.characters, Character, "Characters", "characters", "characters")
@@ -85,7 +88,19 @@ class CharactersView(TaggedView):
             }
             for link in document.personaLinks
         ]
-        return {**super().details_context(document), "personas": personas}
+        links = [
+            (f"Card as {label}", url_for(".card", id=document.id, format=form), "download")
+            for label, form in (("PNG", "png"), ("JSON", "json"))
+        ]
+        return {**super().details_context(document), "personas": personas, "links": links}
+
+    # -------------------------------------------------------------- card
+    @expose("/card/")
+    def card(self) -> Any:
+        """The character as a card file for other programs."""
+        document = self.wanted()
+        file = export_card(self.store, document, "json" if request.args.get("format") == "json" else "png")
+        return file_response(file.data, file.mime_type, file.name)
 
     # -------------------------------------------------------------- favourite
 

@@ -15,11 +15,12 @@ from werkzeug.wrappers import Response
 
 from dashboard import notices
 from dashboard.error_pages import status_of
-from dashboard.formatters import yes_no
+from dashboard.formatters import a, yes_no
 from dashboard.forms import Flag, RecordForm, Sent, Snapshot, owner_field, read_snapshot, spell_snapshot
 from dashboard.views.base import RepositoryView
 from dashboard.views.merging import choices_in, differences, marked, resolved
 from store.errors import ConflictError, DuplicateError, InvalidRecordError, NotFoundError, StoreError
+from store.repositories.contract import Result
 
 Answer = Response | str | tuple[str, int]
 
@@ -32,7 +33,7 @@ class EditableView(RepositoryView):
     create_template, edit_template = "admin/model/create.html", "admin/model/edit.html"
     owned = True  # a new record belongs to a user
     unique_field = ""  # what no two records of a user may have in common
-    goes_along = ""  # what goes with any record of this noun, in a sentence
+    can_duplicate = True
 
     # -------------------------------------------------------------- form <-> record
 
@@ -109,7 +110,7 @@ class EditableView(RepositoryView):
             if version != self.repository.version(model):  # before a tag is made for a form that is not saved
                 raise ConflictError(f"Somebody else changed this {self.noun} in the meantime.", current=model)
             fields = self.fields_from(form, names, getattr(model, "userId", ""))
-            result = self.repository.update(self.get_pk_value(model), fields, expected=version)
+            result = self.write(model, fields, version)
         except ConflictError as error:
             page = self.merge_page(form, error.current if error.current is not None else model, error)
             raise Conflict(response=page) from error
@@ -119,17 +120,18 @@ class EditableView(RepositoryView):
         notices.tell_result(result, f"Saved “{self.title_of(result.value)}”.")
         return True
 
+    def write(self, model: Any, fields: dict[str, Any], version: str) -> Result[Any]:
+        """The one write of an edit, as the store's method wants it."""
+        result: Result[Any] = self.repository.update(self.get_pk_value(model), fields, expected=version)
+        return result
+
     def delete_model(self, model: Any) -> bool:
         """Whether it is gone."""
         result = self.repository.delete(self.get_pk_value(model))
         name = self.title_of(model)
-        told = f"Deleted the {self.noun} “{name}”." if result.value else f"“{name}” was already gone."
+        told = f"{self.delete_word[1]} the {self.noun} “{name}”." if result.value else f"“{name}” was already gone."
         notices.tell_result(result, told)
         return True
-
-    def title_of(self, document: Any) -> str:
-        """What a record is called in a sentence."""
-        return str(document.name)
 
     def explain(self, form: RecordForm, error: StoreError) -> None:
         """Hang a refusal on the fields it names, or on the form."""
@@ -138,9 +140,14 @@ class EditableView(RepositoryView):
             left = form.adopt(error.problems)
         elif isinstance(error, DuplicateError) and self.unique_field:
             field = form[self.unique_field]
-            left = form.adopt({self.unique_field: f"there is already a {self.noun} “{field.data}”. {error.hint[:-1]}"})
+            left = form.adopt({self.unique_field: f"there is already {a(self.noun)} “{field.data}”. {error.hint[:-1]}"})
         form.refusals = (*form.refusals, *left)
         form.status = status_of(error)
+
+    @staticmethod
+    def is_saving() -> bool:
+        """Whether a form was sent to be saved, and not to be shown once more with other choices."""
+        return request.method == "POST" and "_reload" not in request.form
 
     # -------------------------------------------------------------- new
 
@@ -149,7 +156,7 @@ class EditableView(RepositoryView):
         form = self.create_form()
         if self.owned and "userId" not in form and self.store.users.get_current_user() is None:
             return self.render("no_user.html", noun=self.noun, back=self.back()), HTTPStatus.CONFLICT
-        if request.method == "POST" and form.validate():
+        if self.is_saving() and form.validate():
             document = self.create_model(form)
             if document is not None:
                 again = "_add_another" in request.form
@@ -175,7 +182,7 @@ class EditableView(RepositoryView):
             if undecided is not None:
                 return undecided
         form = self.edit_form(document, formdata)
-        if form.validate() and self.update_model(form, document):
+        if self.is_saving() and form.validate() and self.update_model(form, document):
             if "_continue_editing" in request.form:
                 return self.go(url_for(".edit_view", id=self.get_pk_value(document), url=self.back()))
             return self.go(self.back())
@@ -205,7 +212,8 @@ class EditableView(RepositoryView):
             return_url=self.back(),
             **self.form_context(form, document),
         )
-        status = getattr(form, "status", HTTPStatus.UNPROCESSABLE_ENTITY if sent else HTTPStatus.OK)
+        refused = sent and self.is_saving()
+        status = getattr(form, "status", HTTPStatus.UNPROCESSABLE_ENTITY if refused else HTTPStatus.OK)
         return page, status
 
     def form_context(self, form: RecordForm, document: Any) -> dict[str, Any]:

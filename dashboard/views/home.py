@@ -27,11 +27,30 @@ BACKENDS = {
     "dual": "Every change goes to the database first, and from there to the JSON side.",
     "json": "Tandem works on the JSON files; the database is not used.",
 }
+# Nouns that the palette finds, and the column they are called by.
+JUMPED_TO = {
+    "characters": "name",
+    "personas": "name",
+    "tags": "name",
+    "profiles": "name",
+    "image_profiles": "name",
+    "keys": "label",
+    "images": "filename",
+    "chats": "title",
+}
 COUNTED_PAGES = {
     "Character": "characters.index_view",
     "Persona": "personas.index_view",
+    "Chat": "chats.index_view",
     "Tag": "tags.index_view",
     "User": "users.index_view",
+    "Image": "images.index_view",
+    "ApiKey": "keys.index_view",
+    "ConnectionProfile": "profiles.index_view",
+    "ImageProfile": "image_profiles.index_view",
+    "Account": "accounts.index_view",
+    "Session": "sessions.index_view",
+    "VerificationToken": "tokens.index_view",
 }
 
 
@@ -96,18 +115,20 @@ class HomeView(StoreView):
         asked = clean(request.args.get("q", ""), 100)
         results = [
             {"title": item.name, "subtitle": "Page", "url": item.get_url(), "kind": "page"}
-            for item in self.admin.menu()
-            if item.is_accessible() and asked.casefold() in item.name.casefold()
+            for entry in self.admin.menu()
+            for item in (entry.get_children() if entry.is_category() else [entry])
+            if item.is_accessible() and item.is_visible() and asked.casefold() in item.name.casefold()
         ]
         if asked:
-            for kind in ("characters", "personas", "tags"):
-                page = getattr(self.store, kind).list(Query(search=asked, page_size=6))
+            for kind, name in JUMPED_TO.items():
+                repository = getattr(self.store, kind)
+                page = repository.list(Query(search=asked, sort=name, page_size=6))
                 results += [
                     {
-                        "title": row["name"],
-                        "subtitle": kind.removesuffix("s").capitalize(),
+                        "title": row[name],
+                        "subtitle": f"{repository.noun[0].upper()}{repository.noun[1:]}",
                         "url": url_for(f"{kind}.details_view", id=row["id"]),
-                        "kind": kind.removesuffix("s"),
+                        "kind": repository.kind,
                     }
                     for row in page.rows
                 ]

@@ -25,6 +25,7 @@ class Filters:
     by_tags: bool = False
     by_favorite: bool = False
     by_user: bool = False
+    by_columns: tuple[str, ...] = ()  # columns of which the address may name one value each
     sort: str = "name"
     descending: bool = False
     page_size: int = 50
@@ -52,6 +53,7 @@ def read_query(args: MultiDict[str, str], filters: Filters, sortable: Any) -> Qu
         descending = args.get("desc") == "1"
     size = whole_number(args.get("page_size"), filters.page_size, 1, PAGE_SIZES[-1])
     favorite = {"1": True, "0": False}.get(args.get("favorite", "")) if filters.by_favorite else None
+    where = tuple((name, value) for name in filters.by_columns if (value := clean(args.get(name, ""))))
     tags = tuple(dict.fromkeys(clean(tag) for tag in args.getlist("tag") if clean(tag))) if filters.by_tags else ()
     return Query(
         search=clean(args.get("search", "")),
@@ -59,6 +61,7 @@ def read_query(args: MultiDict[str, str], filters: Filters, sortable: Any) -> Qu
         tags=tags,
         without_tags=filters.by_tags and not tags and args.get("untagged") == "1",
         favorite=favorite,
+        where=where,
         sort=sort,
         descending=descending,
         page=whole_number(args.get("page"), 1, 1, LAST_PAGE) - 1,
@@ -92,6 +95,7 @@ class Listing:
             pairs.append(("favorite", "1" if asked.favorite else "0"))
         if asked.user_id:
             pairs.append(("user", asked.user_id))
+        pairs += asked.where
         if (asked.sort, asked.descending) != (self.filters.sort, self.filters.descending):
             pairs.append(("sort", asked.sort))
             if asked.descending:
@@ -140,6 +144,13 @@ class Listing:
     def with_tag(self, tag_id: str) -> str:
         return self.to(tags=tuple(dict.fromkeys((*self.query.tags, tag_id))), without_tags=False)
 
+    def asked_of(self, column: str) -> str:
+        """The value asked of a column; empty when any will do."""
+        return dict(self.query.where).get(column, "")
+
+    def without_column(self, column: str) -> str:
+        return self.to(where=tuple(pair for pair in self.query.where if pair[0] != column))
+
     def kept(self, *names: str) -> list[tuple[str, str]]:
         """The parameters a form has to carry along that asks for others itself; never the page."""
         return [pair for pair in self.pairs if pair[0] not in (*names, "page")]
@@ -147,8 +158,9 @@ class Listing:
     @property
     def is_narrowed(self) -> bool:
         asked = self.query
-        return bool(asked.search or asked.tags or asked.without_tags or asked.user_id) or asked.favorite is not None
+        narrowed = asked.search or asked.tags or asked.without_tags or asked.user_id or asked.where
+        return bool(narrowed) or asked.favorite is not None
 
     @property
     def everything(self) -> str:
-        return self.to(search="", tags=(), without_tags=False, favorite=None, user_id=None)
+        return self.to(search="", tags=(), without_tags=False, favorite=None, user_id=None, where=())

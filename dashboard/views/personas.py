@@ -10,7 +10,7 @@ from dashboard.formatters import counted
 from dashboard.forms import PersonaForm
 from dashboard.views.bulk import ADD_TAG, DELETE, REMOVE_TAG
 from dashboard.views.listing import Filters, clean
-from dashboard.views.tagged import TaggedView
+from dashboard.views.pictured import PicturedView
 from store.documents import Persona
 from store.errors import InvalidValueError
 from store.repositories.contract import Query
@@ -18,7 +18,7 @@ from store.repositories.contract import Query
 SHOWN_LINKS = 100
 
 
-class PersonasView(TaggedView):
+class PersonasView(PicturedView):
     """The personas' pages."""
 
     noun = "persona"
@@ -31,7 +31,8 @@ class PersonasView(TaggedView):
     body_template = "personas/body.html"
     bulk_actions = (ADD_TAG, REMOVE_TAG, DELETE)
     goes_along = "Chats that were led with it stay, without a persona."
-    roles = {**TaggedView.roles, "link": "editor", "unlink": "editor"}
+    roles = {**PicturedView.roles, "link": "editor", "unlink": "editor"}
+    has_avatar = True
 
     def __init__(self, store: Any) -> None:
         super().__init__(store, store.personas, Persona, "Personas", "personas", "personas")

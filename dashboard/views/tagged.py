@@ -85,7 +85,3 @@ class TaggedView(EditableView, BulkView):
         named = self.tags_named(document.tags)
         tags = [{**tag, "href": url_for(f"{self.endpoint}.index_view", tag=tag["id"])} for tag in named]
         return {"tags": sorted(tags, key=lambda tag: tag["name"].casefold()), "owner": self.owner_name(document.userId)}
-
-    def owner_name(self, user_id: str) -> str:
-        """Who a record belongs to; an unreadable user must not take the page along."""
-        return dict(self.users()).get(user_id, "(unknown user)")

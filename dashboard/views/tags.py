@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flask import jsonify, request, url_for
+from flask import jsonify, request
 from flask_admin import expose
 
 from dashboard.formatters import counted, listed
@@ -11,12 +11,12 @@ from dashboard.forms import TagForm
 from dashboard.views.bulk import DELETE, BulkAction, BulkView
 from dashboard.views.editing import EditableView
 from dashboard.views.listing import Filters, Listing, clean
+from dashboard.views.places import list_of
 from store.documents import Tag
+from store.mapping import MAPPINGS
 from store.repositories.contract import Page, Query
 
 SUGGESTED = 20
-PLURALS = {"character": "characters", "persona": "personas", "chat": "chats"}
-PAGES = {"character": "characters.index_view", "persona": "personas.index_view"}
 
 
 class TagsView(EditableView, BulkView):
@@ -30,7 +30,7 @@ class TagsView(EditableView, BulkView):
     cells_template, fields_template, body_template = "tags/cells.html", "tags/fields.html", "tags/body.html"
     bulk_actions = (DELETE,)
     unique_field = "name"
-    goes_along = "Chats and profiles that carry it lose it too. No other record is deleted."
+    goes_along = "Every record that carries it loses it. No other record is deleted."
     roles = {**EditableView.roles, "suggest": "viewer"}
 
     def __init__(self, store: Any) -> None:
@@ -45,8 +45,8 @@ class TagsView(EditableView, BulkView):
         return {
             tag_id: [
                 {
-                    "text": counted(number, kind, PLURALS.get(kind)),
-                    "href": url_for(PAGES[kind], tag=tag_id) if kind in PAGES else None,
+                    "text": counted(number, MAPPINGS[kind].document.noun),
+                    "href": list_of(kind, tag_id),
                 }
                 for kind, number in counts.get(tag_id, {}).items()
                 if number

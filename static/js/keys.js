@@ -31,7 +31,7 @@ document.addEventListener('keydown', (event) => {
   if (control || event.altKey || dialog) return;
   const typing = event.target.closest('input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]');
   if (typing) return;
-  if (event.key === 'Enter' && event.target.matches('tr[data-row]')) { follow(event.target.dataset.href); return; }
+  if (event.key === 'Enter' && event.target.matches('[data-row]')) { follow(event.target.dataset.href); return; }
   if (event.key === 'Escape') { clearAll(); return; }
   if (root.dataset.keys === 'off' || !SINGLE[event.key]) return;
   event.preventDefault();

@@ -90,10 +90,10 @@ enhance('form[data-bulk]', (form) => show(form));
 window.addEventListener('pageshow', (event) => { if (event.persisted) bulks().forEach((form) => show(form)); });
 
 // The row one is at, for j, k, x, e and Enter.
-enhance('tr[data-row]', (row) => { row.tabIndex = -1; });
-export const here = () => document.activeElement?.closest?.('tr[data-row]');
+enhance('[data-row]', (row) => { row.tabIndex = -1; });
+export const here = () => document.activeElement?.closest?.('[data-row]');
 export function step(by) {
-  const rows = [...document.querySelectorAll('tr[data-row]')];
+  const rows = [...document.querySelectorAll('[data-row]')];
   if (!rows.length) return;
   const at = rows.indexOf(here());
   const next = at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(Math.max(at + by, 0), rows.length - 1);

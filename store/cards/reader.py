@@ -20,6 +20,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # possessive and matches once begun, so that no file makes it slow.
 _LARGE_EXPONENT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|\d++(?:\.\d++)?(?:[eE][+-]?(\d{3,}+))?', re.DOTALL)
 
+OWN_EXTENSION = "tandem"  # the key below a card's extensions with what cards have no place for
 MOST_TAGS = 100  # cards come from strangers, and every tag is a record of its own
 
 
@@ -28,9 +29,10 @@ class Card:
     """One character as its card tells it.
 
     ``spec`` is V1, V2 or V3. ``fields`` are Quilltap's: name, title, description, personality, scenario, firstMessage,
-    exampleDialogues, systemPrompt; title is None, and so are the last two when empty. ``tags`` are trimmed and each
-    there once. ``source`` is the card's whole JSON object, unchanged. ``image`` is the PNG's bytes, None where there is
-    no picture to show. ``notes`` are sentences about what a person should know before importing.
+    exampleDialogues, systemPrompt; the last two are None when empty, and title is None unless Tandem wrote the card:
+    others have no place for it. ``tags`` are trimmed and each there once. ``source`` is the card's whole JSON object,
+    unchanged. ``image`` is the PNG's bytes, None where there is no picture to show. ``notes`` are sentences about what
+    a person should know before importing.
     """
 
     filename: str
@@ -173,7 +175,7 @@ def _fields(record: dict[str, Any], where: str, notes: list[str]) -> dict[str, s
         raise CardError(f"{where} does not name its character.", hint="Write a name into the card.")
     return {
         "name": name,
-        "title": None,
+        "title": _title(record),
         "description": _text(record, "description", notes),
         "personality": _text(record, "personality", notes),
         "scenario": _text(record, "scenario", notes),
@@ -181,6 +183,14 @@ def _fields(record: dict[str, Any], where: str, notes: list[str]) -> dict[str, s
         "exampleDialogues": _text(record, "mes_example", notes) or None,
         "systemPrompt": _text(record, "system_prompt", notes) or None,
     }
+
+
+def _title(record: dict[str, Any]) -> str | None:
+    """What ``store.cards.writing`` put among the extensions."""
+    extensions = record.get("extensions")
+    own = extensions.get(OWN_EXTENSION) if isinstance(extensions, dict) else None
+    title = own.get("title") if isinstance(own, dict) else None
+    return title if isinstance(title, str) else None
 
 
 def _text(record: dict[str, Any], key: str, notes: list[str]) -> str:

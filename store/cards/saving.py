@@ -1,11 +1,32 @@
 """Making characters of cards, through the repositories like every other edit."""
 
+import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 from store.cards.reader import Card
 from store.documents import Character, User
-from store.errors import NotFoundError
+from store.errors import NotFoundError, StoreError
 from store.repositories.contract import CharactersRepository, Result, TagsRepository, UsersRepository
+from store.uploads import Added, Gallery, add_image, remove_image
+
+
+class Library(Gallery, Protocol):
+    """What cards are saved in: a Store is one."""
+
+    @property
+    def characters(self) -> CharactersRepository: ...
+
+    @property
+    def tags(self) -> TagsRepository: ...
+
+
+@dataclass(frozen=True)
+class Saved(Result[Character]):
+    """A character made of a card. ``no_picture`` says why the card's picture was not kept, where it has one."""
+
+    no_picture: StoreError | None = None
 
 
 def owner(users: UsersRepository, email: str | None) -> User:
@@ -27,10 +48,28 @@ def known_tags(tags: TagsRepository, user_id: str) -> Callable[[list[str]], set[
     return lambda names: {name for name in names if tags.find_by_name(user_id, name) is not None}
 
 
-def save_card(card: Card, user_id: str, characters: CharactersRepository, tags: TagsRepository) -> Result[Character]:
-    """A new character with everything the card says; tags the user does not have yet are made.
+def save_card(card: Card, user_id: str, library: Library) -> Saved:
+    """A new character with everything the card says; tags the user does not have yet are made, and so is an image of
+    the card's picture, unless the user has the same.
 
-    The whole card, with what Quilltap has no field for, lies unchanged in ``sillyTavernData``.
+    The whole card, with what Quilltap has no field for, lies unchanged in ``sillyTavernData``. A picture that cannot be
+    kept stops no character.
     """
-    tag_ids = [tags.find_or_create(user_id, name).value.id for name in card.tags]
-    return characters.create({**card.fields, "userId": user_id, "tags": tag_ids, "sillyTavernData": card.source})
+    tag_ids = [library.tags.find_or_create(user_id, name).value.id for name in card.tags]
+    fields = {**card.fields, "userId": user_id, "tags": tag_ids, "sillyTavernData": card.source}
+    image: Added | None = None
+    no_picture: StoreError | None = None
+    if card.image is not None:
+        try:
+            image = add_image(library, user_id, card.image, card.filename, "import")
+            fields["defaultImageId"] = image.value.id
+        except StoreError as error:
+            no_picture = error
+    try:
+        result = library.characters.create(fields)
+    except BaseException:
+        if image is not None and image.is_new:
+            with contextlib.suppress(StoreError):
+                remove_image(library, image.value.id)
+        raise
+    return Saved(result.value, result.sources, no_picture)

@@ -5,10 +5,11 @@ checks what both sides can hold; what only Quilltap 1.3 would refuse is told by 
 """
 
 import re
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -16,6 +17,7 @@ from store import codec
 from store.errors import InvalidRecordError, InvalidValueError
 
 EPOCH = "1970-01-01T00:00:00.000Z"
+NAMES = ("name", "email", "title", "label", "filename", "provider")  # keys by which people know a record
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|[+-]\d\d:\d\d)")
 _CANONICAL_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -48,6 +50,11 @@ def canonical_moment(text: str) -> str:
         raise ValueError(f"“{text[:40]}” is not a day and time that exists") from error
 
 
+def derived_id(*parts: str) -> str:
+    """An id that follows from what it stands for, for a record whose own id is not known."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, ":".join(("tandem", *parts))))
+
+
 def _checked(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """A check of the codec as pydantic wants it: its refusal becomes a ValueError."""
 
@@ -69,8 +76,10 @@ def _object_or_none(value: Any) -> Any:
 Text = Annotated[str, AfterValidator(_checked(codec.check_text))]
 Id = Annotated[Text, Field(min_length=1)]
 Moment = Annotated[str, AfterValidator(canonical_moment)]
+Integer = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]  # what PostgreSQL's INTEGER holds
 FreeForm = Annotated[Any, BeforeValidator(_checked(codec.canonical))]
 FreeFormObject = Annotated[dict[str, Any] | None, BeforeValidator(_checked(_object_or_none))]
+Parameters = Annotated[dict[str, Any], BeforeValidator(_checked(codec.canonical))]
 
 _Item = TypeVar("_Item")
 # JSON has lists, a frozen document holds tuples; its members are as strict as ever.
@@ -134,9 +143,28 @@ class TagLink(Part):
 
 
 class Document(Part):
-    """One record. ``kind`` is its noun in the singular, as the outbox names it. Every document has an ``id``."""
+    """One record. ``kind`` is its noun in the singular, as the outbox names it, ``noun`` the words for people.
+
+    Every document has an ``id``. ``renamed`` and ``in_extras`` tell where it has a column that Quilltap calls otherwise
+    or has no key for; ``in_extras`` with the value that a record without it means.
+    """
 
     kind: ClassVar[str]
+    noun: ClassVar[str]
+    renamed: ClassVar[dict[str, str]] = {}
+    in_extras: ClassVar[dict[str, Any]] = {}
+    secret_id: ClassVar[bool] = False  # whether no log line and no sentence may name the record by its id
+
+    if TYPE_CHECKING:
+
+        @property
+        def id(self) -> str:
+            """A field of most documents, and otherwise told by what is unique in them."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "kind" in vars(cls) and "noun" not in vars(cls):
+            cls.noun = cls.kind
 
     @classmethod
     def check(cls, record: dict[str, Any]) -> Self:
@@ -144,20 +172,36 @@ class Document(Part):
         try:
             return cls.model_validate(record)
         except ValidationError as error:
-            raise InvalidRecordError(cls.label(record), _problems(error)) from error
+            raise InvalidRecordError(cls.called(record), _problems(error)) from error
 
     @classmethod
-    def label(cls, record: dict[str, Any]) -> str:
+    def completed(cls, record: dict[str, Any]) -> dict[str, Any]:
+        """A record as a file has it, with what Quilltap leaves out and what follows from the rest."""
+        return record
+
+    @classmethod
+    def id_of(cls, record: Any) -> str | None:
+        """The id of a record that may not be valid; None where it cannot be told."""
+        record_id = record.get("id") if isinstance(record, dict) else None
+        return record_id if isinstance(record_id, str) and record_id else None
+
+    @classmethod
+    def called(cls, record: dict[str, Any]) -> str:
         """How a sentence names a record that may not be valid."""
-        name = record.get("name") or record.get("email")
+        name = next((record[key] for key in NAMES if record.get(key)), None)
         told = f" “{name}”" if isinstance(name, str) else ""
-        label = f"The {cls.kind}{told} ({record.get('id', 'without an id')})"
+        label = f"The {cls.noun}{told} ({record.get('id', 'without an id')})"
         return label.encode("utf-8", "replace").decode()  # a lone surrogate could be neither shown nor logged
 
     def value(self, column: str) -> Any:
         """The value of a SQL column: where Quilltap's validator would refuse it, it lies in ``extras.raw``."""
-        raw = getattr(getattr(self, "extras", None), "raw", None) or {}
-        return raw[column] if column in raw else getattr(self, column)
+        extras = getattr(self, "extras", None)
+        raw = getattr(extras, "raw", None) or {}
+        if column in raw:
+            return raw[column]
+        if column in self.in_extras:
+            return getattr(extras, column, self.in_extras[column])
+        return getattr(self, self.renamed.get(column, column))
 
 
 def _problems(error: ValidationError) -> dict[str, str]:

@@ -61,11 +61,37 @@ def _user(record: dict[str, Any]) -> str | None:
     return None if is_email(email) else f"email “{email}” is not an address Quilltap accepts"
 
 
+def _binary(record: dict[str, Any]) -> str | None:
+    return _uuids(record, "id", "userId", "chatId", "characterId", "messageId", "tags")
+
+
+def _profile(record: dict[str, Any]) -> str | None:
+    return _uuids(record, "id", "userId", "apiKeyId", "tags")
+
+
+def _chat(record: dict[str, Any]) -> str | None:
+    named = ("characterId", "personaId", "connectionProfileId", "imageProfileId")
+    return _uuids(record, "id", "userId", *named, "tags")
+
+
 _RULES: dict[str, Callable[[dict[str, Any]], str | None]] = {
-    "tag": _tag,
-    "character": _character,
-    "persona": _persona,
     "user": _user,
+    # Of the records of NextAuth Quilltap checks nothing.
+    "account": lambda record: None,
+    "session": lambda record: None,
+    "token": lambda record: None,
+    "tag": _tag,
+    "key": lambda record: _uuids(record, "id"),
+    "profile": _profile,
+    "image_profile": _profile,
+    "image": _binary,
+    "persona": _persona,
+    "character": _character,
+    "chat": _chat,
+    "attachment": _binary,
+    "avatar": _binary,
+    "message": lambda record: _uuids(record, "id", "attachments"),
+    "context-summary": lambda record: _uuids(record, "id"),
 }
 
 

@@ -112,6 +112,6 @@ class User(Document):
         return getattr(getattr(self.user, block), name, False if column == "totpEnabled" else None)
 
     @classmethod
-    def label(cls, record: dict[str, Any]) -> str:
+    def called(cls, record: dict[str, Any]) -> str:
         person = record.get("user")
-        return super().label(person if isinstance(person, dict) else record)
+        return super().called(person if isinstance(person, dict) else record)

@@ -1,50 +1,71 @@
-"""Many records in one .json file, and beside it, line by line, those that would make Quilltap refuse the whole file."""
+"""Many records in one file, and beside it, line by line, those that would make Quilltap refuse the whole file."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from store import codec
-from store.documents.base import EPOCH, Document, with_unknown
+from store.documents.base import Document, with_unknown
 from store.documents.quilltap import rejection
 from store.errors import StoreError, UnreadableError
+from store.files.forms import Form, LinesForm, Piece
 from store.files.shelves import (
+    Bad,
     Changes,
+    Context,
+    Entity,
     Entry,
     Plan,
     Record,
-    parse_object,
     read_or_none,
     understand,
 )
 from store.files.system import Signature, System
 
-Bad = tuple[str | None, UnreadableError]
+_LINES = LinesForm()
+
+
+def by_creation(record: Record) -> tuple[str, ...]:
+    """The order of most files."""
+    return record["createdAt"], record["id"]
+
+
+@dataclass(frozen=True)
+class Section:
+    """The records of one kind in a file. ``owns`` tells them from others in the same lines; ``list_name`` is their list
+    in an object."""
+
+    kind: str
+    document: type[Document]
+    list_name: str = ""
+    owns: Callable[[Record], bool] = lambda record: True
+    order: Callable[[Record], tuple[str, ...]] = by_creation
 
 
 @dataclass
 class _Contents:
-    """The two files as they are: good records by id, and the bad ones untouched."""
+    """The two files as they are: good records, and what else they hold, untouched."""
 
-    wrapper: Record
-    good: dict[str, Record]
-    bad_ids: dict[str, UnreadableError]
-    bad_records: list[Any]  # of the .json file
-    bad_lines: list[bytes]  # of the side file
-    seen: set[tuple[str, str]]  # file and id
+    good: dict[Entity, Record] = field(default_factory=dict)
+    bad: dict[Entity, UnreadableError] = field(default_factory=dict)
+    rest: list[Piece] = field(default_factory=list)  # of the file
+    side_rest: list[Piece] = field(default_factory=list)
 
 
 class Aggregate:
-    """``path`` holds ``{"version", key: […], "createdAt", "updatedAt"}``; ``side_path`` the records Quilltap would
-    refuse."""
+    """One file for many records of one or several kinds; ``side_path`` has the records Quilltap would refuse."""
 
-    def __init__(self, kind: str, path: str, key: str, document: type[Document]) -> None:
-        self.kind, self.path, self._key, self._document = kind, path, key, document
-        self.side_path = f"extras/{path.rpartition('/')[2].removesuffix('.json')}.jsonl"
+    def __init__(self, path: str, form: Form, *sections: Section, side_name: str = "") -> None:
+        self.path, self._form, self._sections = path, form, sections
+        self.kinds = tuple(section.kind for section in sections)
+        name = side_name or path.rpartition("/")[2].partition(".")[0]
+        self.side_path = f"extras/{name}.jsonl"
 
     def folders(self) -> tuple[str, ...]:
         return (self.path.rpartition("/")[0], "extras")
+
+    def owns(self, path: str) -> bool:
+        return path in (self.path, self.side_path)
 
     def files(self, system: System, root: Path) -> Iterator[tuple[str, Signature]]:
         for path in (self.path, self.side_path):
@@ -56,121 +77,132 @@ class Aggregate:
     def paths(self, record_id: str) -> tuple[str, ...]:
         return (self.path, self.side_path)
 
+    # ------------------------------------------------------------------ reading
     def parse(self, path: str, data: bytes) -> tuple[list[Entry], list[Bad]]:
         good: list[Entry] = []
         bad: list[Bad] = []
-        seen: set[str] = set()
-
-        def take(record: Any, line: int | None) -> None:
-            try:
-                document = understand(self._document, path, record, line)
-                if record["id"] in seen:
-                    raise UnreadableError(path, f"the {self.kind} {record['id']} is there twice", line=line)
-                seen.add(record["id"])
-                good.append(Entry(record["id"], record, document))
-            except UnreadableError as error:
-                bad.append((_id_of(record), error))
-
-        if path == self.path:
-            try:
-                records = self._records(parse_object(path, data))
-            except UnreadableError as error:
-                return [], [(None, error)]
-            for record in records:
-                take(record, None)
-            return good, bad
-        for number, line in _lines(data):
-            try:
-                take(parse_object(path, line, number), number)
-            except UnreadableError as error:
-                bad.append((None, error))
+        seen: set[Entity] = set()
+        try:
+            pieces = list(self._pieces(path, data))
+        except UnreadableError as whole:
+            return [], [(None, whole)]
+        for piece in pieces:
+            entry, problem = self._judge(path, piece, seen)
+            if entry:
+                good.append(entry)
+            elif problem:
+                section = self._section(path, piece)
+                bad.append((section.document.id_of(piece.record) if section else _id_of(piece.record), problem))
         return good, bad
 
-    def _records(self, wrapper: Record) -> list[Any]:
-        records = wrapper.get(self._key, [])
-        if not isinstance(records, list):
-            raise UnreadableError(self.path, f"“{self._key}” is not a list")
-        return records
+    def _pieces(self, path: str, data: bytes) -> Iterator[Piece]:
+        return (self._form if path == self.path else _LINES).pieces(path, data)
 
-    def plan(self, system: System, root: Path, changes: Changes) -> Plan:
+    def _section(self, path: str, piece: Piece) -> Section | None:
+        for section in self._sections:
+            if path == self.path and section.list_name:
+                if section.list_name == piece.list_name:
+                    return section
+            elif isinstance(piece.record, dict) and section.owns(piece.record):
+                return section
+        return None
+
+    def is_foreign(self, record: Any) -> bool:
+        """Whether a record that no section owns is Quilltap's own business: then it is kept, and no problem."""
+        return False
+
+    def _judge(self, path: str, piece: Piece, seen: set[Entity]) -> tuple[Entry | None, UnreadableError | None]:
+        """The record of a piece, or what is wrong with it; neither for what is somebody else's."""
+        if piece.error:
+            return None, piece.error
+        section = self._section(path, piece)
+        if section is None:
+            if self.is_foreign(piece.record):
+                return None, None
+            return None, UnreadableError(path, "a record is not of a kind that belongs there", line=piece.line)
+        try:
+            record, document = understand(section.document, path, piece.record, piece.line)
+        except UnreadableError as error:
+            return None, error
+        entity = section.kind, document.id
+        if entity in seen:
+            called = section.document.called(record)  # which tells no token
+            return None, UnreadableError(path, f"{called[0].lower()}{called[1:]} is there twice", line=piece.line)
+        seen.add(entity)
+        return Entry(section.kind, document.id, record, document), None
+
+    # ------------------------------------------------------------------ writing
+    def plan(self, system: System, root: Path, changes: dict[str, Changes], context: Context) -> Plan:
         plan = Plan({}, {})
+        asked = [(kind, record_id) for kind, records in changes.items() for record_id in records]
         try:
             old, old_side = (read_or_none(system, root, path) for path in (self.path, self.side_path))
             contents = self._contents(old, old_side)
         except UnreadableError as error:  # the whole file: every change would have to touch it
-            return Plan({}, dict.fromkeys(changes, error))
-        for record_id, record in changes.items():
-            if record_id in contents.bad_ids:
-                plan.refused[record_id] = contents.bad_ids[record_id]
+            return Plan({}, dict.fromkeys(asked, error))
+        documents = {section.kind: section.document for section in self._sections}
+        for entity in asked:
+            record = changes[entity[0]][entity[1]]
+            if entity in contents.bad:
+                plan.refused[entity] = contents.bad[entity]
             elif record is None:
-                contents.good.pop(record_id, None)
+                contents.good.pop(entity, None)
             else:
-                previous = contents.good.get(record_id, {})
-                contents.good[record_id] = with_unknown(self._document, record, previous)
+                before = contents.good.get(entity, {})
+                record = self.prepared(entity, record, before, system, root, context)
+                contents.good[entity] = with_unknown(documents[entity[0]], record, before)
         try:
-            new, new_side = self._render(contents)
+            new, new_side = self._render(contents, old)
         except StoreError as error:
-            return Plan({}, dict.fromkeys(changes, error))
-        if new != old and (contents.good or contents.bad_records or old is not None):
+            return Plan({}, dict.fromkeys(asked, error))
+        if new != old and (contents.good or contents.rest or old is not None):
             plan.files[self.path] = new
         if new_side != (old_side or b""):
             plan.files[self.side_path] = new_side or None
         return plan
 
-    def _contents(self, old: bytes | None, old_side: bytes | None) -> _Contents:
-        wrapper = parse_object(self.path, old) if old is not None else {}
-        contents = _Contents(wrapper, {}, {}, [], [], set())
+    def prepared(
+        self, entity: Entity, record: Record, before: Record, system: System, root: Path, context: Context
+    ) -> Record:
+        """The record with what only the files can tell. ``before``: as the file has it; empty when it is new."""
+        return record
 
-        for record in self._records(wrapper):
-            if not self._is_good(contents, self.path, record, None):
-                contents.bad_records.append(record)
-        for number, line in _lines(old_side or b""):
-            try:
-                record = parse_object(self.side_path, line, number)
-            except UnreadableError:
-                contents.bad_lines.append(line)
-                continue
-            if not self._is_good(contents, self.side_path, record, number):
-                contents.bad_lines.append(line)
+    def _contents(self, old: bytes | None, old_side: bytes | None) -> _Contents:
+        contents = _Contents()
+        for path, data, rest in (
+            (self.path, old, contents.rest),
+            (self.side_path, old_side, contents.side_rest),
+        ):
+            seen: set[Entity] = set()
+            for piece in self._pieces(path, data) if data is not None else ():
+                entry, error = self._judge(path, piece, seen)
+                if entry is not None:
+                    contents.good[entry.kind, entry.id] = entry.record
+                    continue
+                rest.append(piece)  # of two with one id the second stays as it is, and neither is changed
+                section = self._section(path, piece)
+                record_id = section.document.id_of(piece.record) if section else None
+                if error and section and record_id is not None:
+                    contents.bad[section.kind, record_id] = error
         return contents
 
-    def _is_good(self, contents: _Contents, path: str, record: Any, line: int | None) -> bool:
-        try:
-            understand(self._document, path, record, line)
-        except UnreadableError as error:
-            if (record_id := _id_of(record)) is not None:
-                contents.bad_ids[record_id] = error
-            return False
-        if (path, record["id"]) in contents.seen:  # the second stays as it is, and neither is changed
-            problem = UnreadableError(path, f"the {self.kind} {record['id']} is there twice", line=line)
-            contents.bad_ids[record["id"]] = problem
-            return False
-        contents.seen.add((path, record["id"]))
-        contents.good[record["id"]] = record
-        return True
-
-    def _render(self, contents: _Contents) -> tuple[bytes, bytes]:
-        ordered = sorted(contents.good.values(), key=lambda record: (record["createdAt"], record["id"]))
-        taken: list[Record] = []
+    def _render(self, contents: _Contents, old: bytes | None) -> tuple[bytes, bytes]:
+        good: dict[str, list[Record]] = {}
         refused: list[Record] = []
-        for record in ordered:
-            (refused if rejection(self.kind, record) else taken).append(record)
-        known = ("version", self._key, "createdAt", "updatedAt")
-        wrapper = {
-            "version": contents.wrapper.get("version", 1),
-            self._key: [*taken, *contents.bad_records],
-            "createdAt": min((record["createdAt"] for record in taken), default=EPOCH),
-            "updatedAt": max((record["updatedAt"] for record in taken), default=EPOCH),
-            **{key: value for key, value in contents.wrapper.items() if key not in known},
-        }
-        side = b"".join(line + b"\n" for line in (*map(codec.dumps, refused), *contents.bad_lines))
-        return codec.dumps_pretty(wrapper), side
-
-
-def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
-    for number, line in enumerate(data.split(b"\n"), start=1):
-        if line.strip():
-            yield number, line
+        # Lines have no lists: the records of all kinds are in one order.
+        ordered = [
+            (section.order(record), section, record)
+            for section in self._sections
+            for (kind, _), record in contents.good.items()
+            if kind == section.kind
+        ]
+        for _, section, record in sorted(ordered, key=lambda one: one[0]):
+            if rejection(section.kind, record):
+                refused.append(record)
+            else:
+                good.setdefault(section.list_name, []).append(record)
+        new = self._form.render(old, self.path, good, contents.rest)
+        return new, _LINES.render(None, self.side_path, {"": refused}, contents.side_rest)
 
 
 def _id_of(record: Any) -> str | None:

@@ -1,8 +1,10 @@
 """Replacing files whole, so that whatever happens each is either the old one or the new one."""
 
 import contextlib
+import errno
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from store.files.system import System
@@ -11,22 +13,44 @@ TEMPORARY = ".tandem-"  # what a half-written file has in its name; never a name
 SYNC_EACH_UP_TO = 16  # files; beyond it one sync of the file system is cheaper than many of files
 
 
-def write_all(system: System, root: Path, changes: Iterable[tuple[Path, bytes | None]]) -> None:
-    """Replace (or, with None, remove) files below ``root``; durable when this returns.
+@dataclass(frozen=True)
+class Append:
+    """What becomes of a file that only grows: it is cut to ``offset`` bytes, what lies behind being a torn tail, and
+    ``data`` follows. Without data the file is only made sure of."""
+
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class CopyOf:
+    """The same bytes as another file: its second name where the disk can, else a copy."""
+
+    source: Path
+
+
+Write = bytes | Append | CopyOf | None  # None: the file is removed
+
+
+def write_all(system: System, root: Path, changes: Iterable[tuple[Path, Write]]) -> None:
+    """Replace, append to or remove files below ``root``; durable when this returns.
 
     Everything new is on the disk under a temporary name before the first name changes, so a full disk changes nothing.
     Replacements and removals happen in the given order, and what happened in one folder is on the disk before anything
     happens in the next: a record that moves is never in neither place. Raises OSError; then leftovers are taken away.
     """
     steps = list(changes)
-    new = sum(data is not None for _, data in steps)
+    new = sum(isinstance(data, bytes) for _, data in steps)
     temporaries: dict[Path, Path] = {}
     touched: dict[Path, None] = {}
     try:
         for path, data in steps:
             if data is not None:
                 touched.update(dict.fromkeys(make_folders(system, path.parent)))
-                temporaries[path] = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
+            if isinstance(data, bytes | CopyOf):
+                # A copy has a folder of its own, and those are not looked through for what killed writes left.
+                beside = path.parent if isinstance(data, CopyOf) else path
+                temporaries[path] = beside.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
                 _write(system, temporaries[path], data, sync=new <= SYNC_EACH_UP_TO)
         if new > SYNC_EACH_UP_TO:
             system.sync_all(root)
@@ -35,8 +59,14 @@ def write_all(system: System, root: Path, changes: Iterable[tuple[Path, bytes | 
             if place not in (None, path.parent):
                 _sync_folders(system, touched)
             place = path.parent
-            if data is not None:
+            if isinstance(data, Append):
+                append(system, path, data)
+            elif data is not None:
                 system.rename(temporaries[path], path)
+                if isinstance(data, CopyOf):  # where both are names of one file already, renaming does nothing
+                    with contextlib.suppress(FileNotFoundError):
+                        system.remove(temporaries[path])
+                    touched[temporaries[path].parent] = None
                 del temporaries[path]
             else:
                 with contextlib.suppress(FileNotFoundError):
@@ -57,7 +87,37 @@ def _sync_folders(system: System, touched: dict[Path, None]) -> None:
     touched.clear()
 
 
-def _write(system: System, path: Path, data: bytes, *, sync: bool) -> None:
+def append(system: System, path: Path, change: Append) -> None:
+    """Write at the end of a file: one write, one sync. Raises OSError; then the file ends where it did before."""
+    handle = system.open_to_append(path)
+    try:
+        size = system.signature_of(handle).size
+        if size < change.offset:  # what would follow its end is not what belongs there
+            raise OSError(errno.ESTALE, "It is shorter than it was", str(path))
+        if size > change.offset:
+            system.truncate(handle, change.offset)
+        rest = memoryview(change.data)
+        try:
+            while rest:
+                rest = rest[system.write(handle, bytes(rest)) :]
+            system.sync(handle)
+        except OSError:
+            with contextlib.suppress(OSError):
+                system.truncate(handle, change.offset)
+                system.sync(handle)
+            raise
+    finally:
+        system.close(handle)
+
+
+def _write(system: System, path: Path, data: bytes | CopyOf, *, sync: bool) -> None:
+    if isinstance(data, CopyOf):
+        source = system.resolve(data.source)  # a second name of a link would be a link
+        with contextlib.suppress(OSError):  # another disk, or one that knows no second names: then it is copied
+            _sync_source(system, source)
+            system.link(source, path)
+            return
+        data, sync = system.read(source), True
     handle = system.create(path)
     try:
         rest = memoryview(data)
@@ -65,6 +125,15 @@ def _write(system: System, path: Path, data: bytes, *, sync: bool) -> None:
             rest = rest[system.write(handle, bytes(rest)) :]
         if sync:
             system.sync(handle)
+    finally:
+        system.close(handle)
+
+
+def _sync_source(system: System, source: Path) -> None:
+    """Whoever wrote the file may not have waited until it was on the disk."""
+    handle = system.open_below(source.parent, Path(source.name))
+    try:
+        system.sync(handle)
     finally:
         system.close(handle)
 

@@ -2,8 +2,8 @@
 them be."""
 
 import errno
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, unquote
@@ -11,17 +11,22 @@ from urllib.parse import quote, unquote
 from store import codec
 from store.documents.base import Document, known, with_unknown
 from store.errors import InvalidRecordError, InvalidValueError, StoreError, UnreadableError
+from store.files.public import PublicFiles
+from store.files.replace import Write
 from store.files.system import Signature, System
 
 LONGEST_NAME = 255  # bytes; file names are ASCII here
 Record = dict[str, Any]
 Changes = dict[str, Record | None]  # id -> the record as it should be; None: there should be none
+Entity = tuple[str, str]  # kind, id
+Bad = tuple[str | None, UnreadableError]  # the id of a bad record, where it can be told
 
 
 @dataclass(frozen=True)
 class Entry:
     """A record found in a file. ``record`` is as the file has it, ``document`` as it was understood."""
 
+    kind: str
     id: str
     record: Record
     document: Document
@@ -29,20 +34,32 @@ class Entry:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a change means for files: path below the data folder -> new bytes (None: remove), and what is refused, by
-    id."""
+    """What a change means for files: path below the data folder -> what becomes of it, and what is refused."""
 
-    files: dict[str, bytes | None]
-    refused: dict[str, StoreError]
+    files: dict[str, Write]
+    refused: dict[Entity, StoreError]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a plan may ask about other files: how long those will be that are written with it, and the real bytes of
+    images."""
+
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    public: PublicFiles | None = None
 
 
 class Shelf(Protocol):
-    """Where the records of one kind lie. Paths are relative to the data folder, with ``/``."""
+    """Where the records of one kind, or of several, lie. Paths are relative to the data folder, with ``/``."""
 
-    kind: str
+    @property
+    def kinds(self) -> tuple[str, ...]: ...
 
     def folders(self) -> tuple[str, ...]:
         """The folders that hold its files."""
+
+    def owns(self, path: str) -> bool:
+        """Whether a file with this path is one of its files."""
 
     def files(self, system: System, root: Path) -> Iterator[tuple[str, Signature]]:
         """Every file that is there."""
@@ -50,10 +67,10 @@ class Shelf(Protocol):
     def paths(self, record_id: str) -> tuple[str, ...]:
         """The files that may hold the record."""
 
-    def parse(self, path: str, data: bytes) -> tuple[list[Entry], list[tuple[str | None, UnreadableError]]]:
+    def parse(self, path: str, data: bytes) -> tuple[list[Entry], list[Bad]]:
         """The good records of a file, and its bad ones with their id where it can be told."""
 
-    def plan(self, system: System, root: Path, changes: Changes) -> Plan:
+    def plan(self, system: System, root: Path, changes: dict[str, Changes], context: Context) -> Plan:
         """What has to be written. Nothing is written yet. The caller holds the store lock."""
 
 
@@ -70,23 +87,30 @@ def read_or_none(system: System, root: Path, path: str) -> bytes | None:
         raise UnreadableError(path, error.strerror or str(error)) from error
 
 
-def parse_object(path: str, data: bytes, line: int | None = None) -> Record:
-    """A JSON object. Raises UnreadableError that names the place."""
+def parse_json(path: str, data: bytes, line: int | None = None) -> Any:
+    """A JSON value. Raises UnreadableError that names the place."""
     try:
-        value = codec.loads(data)
+        return codec.loads(data)
     except InvalidValueError as error:
         raise UnreadableError(path, error.message.rstrip("."), line=line) from error
+
+
+def parse_object(path: str, data: bytes, line: int | None = None) -> Record:
+    """A JSON object. Raises UnreadableError that names the place."""
+    value = parse_json(path, data, line)
     if not isinstance(value, dict):
         raise UnreadableError(path, "it is not a JSON object", line=line)
     return value
 
 
-def understand(document: type[Document], path: str, record: Any, line: int | None = None) -> Document:
-    """The document of a record in a file; keys that Quilltap added later are passed over. Raises UnreadableError."""
+def understand(document: type[Document], path: str, record: Any, line: int | None = None) -> tuple[Record, Document]:
+    """A record of a file, completed where Quilltap leaves out what it needs, and its document; keys that Quilltap added
+    later are passed over. Raises UnreadableError."""
     if not isinstance(record, dict):
         raise UnreadableError(path, "a record is not a JSON object", line=line)
     try:
-        return document.check(known(document, record))
+        record = document.completed(record)
+        return record, document.check(known(document, record))
     except InvalidRecordError as error:
         raise UnreadableError(path, error.message.rstrip("."), line=line) from error
 
@@ -108,9 +132,13 @@ class OwnFiles:
 
     def __init__(self, kind: str, folder: str, document: type[Document]) -> None:
         self.kind, self._folder, self._document = kind, folder, document
+        self.kinds = (kind,)
 
     def folders(self) -> tuple[str, ...]:
         return (self._folder,)
+
+    def owns(self, path: str) -> bool:
+        return path.startswith(f"{self._folder}/")
 
     def files(self, system: System, root: Path) -> Iterator[tuple[str, Signature]]:
         for name, signature in system.list(root / self._folder):
@@ -120,20 +148,19 @@ class OwnFiles:
     def paths(self, record_id: str) -> tuple[str, ...]:
         return (f"{self._folder}/{file_name(record_id)}",)
 
-    def parse(self, path: str, data: bytes) -> tuple[list[Entry], list[tuple[str | None, UnreadableError]]]:
+    def parse(self, path: str, data: bytes) -> tuple[list[Entry], list[Bad]]:
         named = unquote(path.rpartition("/")[2].removesuffix(".json"))
         try:
-            record = parse_object(path, data)
-            document = understand(self._document, path, record)
+            record, document = understand(self._document, path, parse_object(path, data))
             if record["id"] != named:
                 raise UnreadableError(path, f"it holds the id {record['id']}, which is not its name")
         except UnreadableError as error:
             return [], [(named, error)]
-        return [Entry(named, record, document)], []
+        return [Entry(self.kind, named, record, document)], []
 
-    def plan(self, system: System, root: Path, changes: Changes) -> Plan:
+    def plan(self, system: System, root: Path, changes: dict[str, Changes], context: Context) -> Plan:
         plan = Plan({}, {})
-        for record_id, record in changes.items():
+        for record_id, record in changes[self.kind].items():
             (path,) = self.paths(record_id)
             try:
                 old = read_or_none(system, root, path)
@@ -152,5 +179,5 @@ class OwnFiles:
                     if new != old:
                         plan.files[path] = new
             except StoreError as error:
-                plan.refused[record_id] = error
+                plan.refused[self.kind, record_id] = error
         return plan

@@ -1,59 +1,123 @@
 """The JSON side as a whole: one folder, one lock, every shelf."""
 
 import contextlib
+import logging
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from store import codec
 from store.errors import StoreError, UnreadableError
+from store.files import logs
 from store.files.layout import SHELVES
 from store.files.lock import StoreLock
-from store.files.replace import make_folders, remove_leftovers, write_all
-from store.files.shelves import Changes, Entry, OwnFiles, Plan, file_name, read_or_none
+from store.files.public import PublicFiles
+from store.files.replace import Append, Write, make_folders, remove_leftovers, write_all
+from store.files.shelves import Changes, Context, Entity, Entry, OwnFiles, Plan, Shelf, file_name, read_or_none
 from store.files.system import Signature, System, told_as_json_side
 from store.files.user_files import UserFiles
 from store.mapping import MAPPINGS, Record
 
 # A kill may fall between any two files. So links that mirror another record's are written before those, which can then
 # be repeated, and who points at others is written or removed before what it points at goes away.
-_MIRRORS_FIRST = [kind for kind in MAPPINGS if isinstance(SHELVES[kind], OwnFiles)]
 _POINTERS_FIRST = list(reversed(MAPPINGS))
-Entity = tuple[str, str]  # kind, id
+
+log = logging.getLogger("tandem.files")
 
 
 class JsonSide:
     """The files below ``data_dir``; what is Tandem's own lies below ``own_dir``."""
 
-    def __init__(self, data_dir: Path, own_dir: Path, system: System | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, own_dir: Path, system: System | None = None, *, public_dir: Path | None = None
+    ) -> None:
+        """``public_dir`` is where the bytes of images lie; without it none are kept beside their index."""
         self.data_dir, self.own_dir = data_dir, own_dir
         self.system = system or System()
+        self.public = PublicFiles(self.system, public_dir) if public_dir else None
         self.lock = StoreLock(self.system, own_dir / "store.lock")
 
-    def plan(self, changes: dict[str, Changes]) -> tuple[dict[str, bytes | None], dict[Entity, StoreError]]:
-        """What to write for changes by kind, in the order to write it, and what is refused. The caller holds the
-        lock."""
-        files: dict[str, bytes | None] = {}
+    def plan(
+        self, changes: dict[str, Changes], beside: dict[str, Write] | None = None
+    ) -> tuple[dict[str, Write], dict[Entity, StoreError]]:
+        """What to write for changes by kind, in the order to write it, and what is refused. ``beside``: files of chats
+        that will be written with it. The caller holds the lock."""
+        sizes = {path: _size(data) for path, data in (beside or {}).items() if isinstance(data, bytes | Append)}
+        context = Context(sizes, self.public)
+        files: dict[str, Write] = {}
         refused: dict[Entity, StoreError] = {}
-        plans: dict[str, Plan] = {}
-        for kind in _POINTERS_FIRST:
-            if some := changes.get(kind):
-                with told_as_json_side(self.data_dir):
-                    plans[kind] = SHELVES[kind].plan(self.system, self.data_dir, some)
-                refused.update({(kind, record_id): error for record_id, error in plans[kind].refused.items()})
-        for kind in _MIRRORS_FIRST:
-            if kind in plans:
-                files.update({path: data for path, data in plans[kind].files.items() if data is not None})
-        for plan in plans.values():
+        plans: list[tuple[Shelf, Plan]] = []
+        for shelf in _shelves(kind for kind in _POINTERS_FIRST if changes.get(kind)):
+            some = {kind: changes[kind] for kind in shelf.kinds if changes.get(kind)}
+            with told_as_json_side(self.data_dir):
+                plan = shelf.plan(self.system, self.data_dir, some, context)
+            plans.append((shelf, plan))
+            refused.update(plan.refused)
+        for shelf, plan in reversed(plans):  # personas before characters
+            if isinstance(shelf, OwnFiles):
+                files.update({path: data for path, data in plan.files.items() if data is not None})
+        for _, plan in plans:
             files.update(plan.files)
         return files, refused
 
-    def write(self, files: dict[str, bytes | None]) -> None:
-        """Replace and remove files, durably. Raises JsonSideError; then no file is half-written. The caller holds the
-        lock."""
+    def write(self, files: dict[str, Write]) -> None:
+        """Replace, append to and remove files, durably. Raises JsonSideError; then no file is half-written. The caller
+        holds the lock."""
         with told_as_json_side(self.data_dir):
             write_all(self.system, self.data_dir, ((self.data_dir / path, data) for path, data in files.items()))
 
+    # ------------------------------------------------------------------ chats' files
+    def log_ids(self) -> list[str]:
+        """The ids of chats that have a file."""
+        return [logs.chat_of(path) for path, _ in self.log_files()]
+
+    def log_files(self) -> Iterator[tuple[str, Signature]]:
+        """Path (below the data folder) and signature of every chat's file."""
+        with told_as_json_side(self.data_dir):
+            for name, signature in self.system.list(self.data_dir / logs.FOLDER):
+                path = f"{logs.FOLDER}/{name}"
+                if name.endswith(".jsonl") and path != logs.INDEX:
+                    yield path, signature
+
+    def read_log(self, chat_id: str) -> logs.Log | None:
+        """A chat's file as it is; None when there is none. Raises UnreadableError."""
+        path = logs.log_path(chat_id)
+        data = read_or_none(self.system, self.data_dir, path)
+        if data is None:
+            return None
+        found = logs.parse(path, data)
+        # Only then is it worth a look at what the index says.
+        return logs.parse(path, data, self._known_good(chat_id)) if found.bad else found
+
+    def plan_log(self, chat_id: str, records: Iterable[Record] | None) -> Plan:
+        """What to write so that a chat's file holds these messages; None: there is no chat. What a crash left at its
+        end is set aside first. The caller holds the lock."""
+        with told_as_json_side(self.data_dir):
+            known = self._known_good(chat_id)
+            plan, torn = logs.plan_whole(self.system, self.data_dir, chat_id, records, known)
+            if torn:
+                log.warning("The end of %s was torn: %d bytes are set aside.", logs.log_path(chat_id), len(torn))
+                self._quarantine({f"chats/{file_name(chat_id)}l.torn": torn})
+        return plan
+
+    def _known_good(self, chat_id: str) -> int | None:
+        with contextlib.suppress(UnreadableError):
+            if entry := self.entry("chat", chat_id):
+                told = ((entry.record.get("extras") or {}).get("log") or {}).get("bytes")
+                return told if isinstance(told, int) else None
+        return None
+
+    def set_logs_aside(self, chat_ids: Iterable[str]) -> None:
+        """Copy chats' files into the quarantine before they go. The caller holds the lock."""
+        copies = {}
+        for chat_id in chat_ids:
+            with contextlib.suppress(UnreadableError):
+                data = read_or_none(self.system, self.data_dir, logs.log_path(chat_id))
+                if data:
+                    copies[logs.log_path(chat_id)] = data
+        self._quarantine(copies)
+
+    # ------------------------------------------------------------------ records
     def entry(self, kind: str, record_id: str) -> Entry | None:
         """The record as its file has it, None when there is none. Raises UnreadableError."""
         doubt: UnreadableError | None = None
@@ -63,7 +127,7 @@ class JsonSide:
                 continue
             entries, bad = SHELVES[kind].parse(path, data)
             for entry in entries:
-                if entry.id == record_id:
+                if (entry.kind, entry.id) == (kind, record_id):
                     return entry
             # A bad record whose id cannot be told may be the one.
             doubt = doubt or next((error for named, error in bad if named in (record_id, None)), None)
@@ -80,7 +144,7 @@ class JsonSide:
                 yield error
                 continue
             entries, bad = SHELVES[kind].parse(path, data) if data is not None else ([], [])
-            yield from entries
+            yield from (entry for entry in entries if entry.kind == kind)
             yield from (error for _, error in bad)
 
     def files(self, kind: str) -> Iterator[tuple[str, Signature]]:
@@ -90,7 +154,7 @@ class JsonSide:
 
     def is_empty(self) -> bool:
         """Whether there is no record at all; a file that cannot be read counts as one."""
-        return not any(True for kind in SHELVES for _ in self.entries(kind))
+        return not any(True for kind in SHELVES for _ in self.entries(kind)) and not self.log_ids()
 
     def settle(self, kinds: Iterable[str], written: Iterable[str]) -> None:
         """Make sure of files that were as they should be already: whoever renamed them may have died before the folder
@@ -132,16 +196,29 @@ class JsonSide:
 
     def set_aside(self, kind: str, ids: Iterable[str]) -> None:
         """Copy the files of records into the quarantine before they go. The caller holds the lock."""
-        moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        folder = self.own_dir / "quarantine" / moment
-        copies: dict[Path, bytes | None] = {}
+        copies = {}
         for record_id in ids:
             with contextlib.suppress(UnreadableError):
                 if entry := self.entry(kind, record_id):
-                    copies[folder / kind / file_name(record_id)] = codec.dumps_pretty(entry.record)
-        if copies:
-            with told_as_json_side(folder):
-                write_all(self.system, self.own_dir, copies.items())
+                    copies[f"{kind}/{file_name(record_id)}"] = codec.dumps_pretty(entry.record)
+        self._quarantine(copies)
+
+    def _quarantine(self, copies: dict[str, bytes]) -> None:
+        """Keep bytes that are about to go, below a folder named by this moment."""
+        if not copies:
+            return
+        folder = self.own_dir / "quarantine" / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        with told_as_json_side(folder):
+            write_all(self.system, self.own_dir, ((folder / name, data) for name, data in copies.items()))
+
+
+def _shelves(kinds: Iterable[str]) -> list[Shelf]:
+    """The shelves of kinds, each once."""
+    return list({id(SHELVES[kind]): SHELVES[kind] for kind in kinds}.values())
+
+
+def _size(data: bytes | Append) -> int:
+    return len(data) if isinstance(data, bytes) else data.offset + len(data.data)
 
 
 def record_of(entry: Entry) -> Record:

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,37 @@ class System:
         status = os.stat(path)
         return Signature(status.st_mtime_ns, status.st_size, status.st_ino)
 
+    def signature_of(self, handle: Handle) -> Signature:
+        """mtime, size and inode of an open file."""
+        status = os.fstat(handle.descriptor)
+        return Signature(status.st_mtime_ns, status.st_size, status.st_ino)
+
+    def resolve(self, path: Path) -> Path:
+        """Where the path leads once every link is followed; of what is not there, as far as it is."""
+        return Path(os.path.realpath(path))
+
+    def open_below(self, folder: Path, path: Path) -> Handle:
+        """Open a plain file for reading. ``path`` is relative to ``folder``; no step of it may be a link, so that
+        what was resolved before cannot be turned elsewhere meanwhile."""
+        step = os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)  # no O_PATH on macOS
+        descriptor = os.open(folder, step)
+        # Without O_NONBLOCK, opening a pipe waits for somebody to write into it.
+        kinds = [step] * (len(path.parts) - 1) + [os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK]
+        for part, flags in zip(path.parts, kinds, strict=False):  # the folder itself has no part
+            try:
+                inner = os.open(part, flags | os.O_NOFOLLOW, dir_fd=descriptor)
+            finally:
+                os.close(descriptor)
+            descriptor = inner
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "Not a plain file", str(folder / path))
+        return Handle(descriptor, folder / path)
+
+    def read_some(self, handle: Handle, size: int) -> bytes:
+        """The next bytes of an open file, at most ``size``; none at its end."""
+        return os.read(handle.descriptor, size)
+
     def is_folder(self, path: Path) -> bool:
         """Whether there is such a folder, following links."""
         return path.is_dir()
@@ -72,6 +104,24 @@ class System:
     def create(self, path: Path) -> Handle:
         """Open a new, empty file for writing."""
         return Handle(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644), path)
+
+    def open_to_append(self, path: Path) -> Handle:
+        """Open a file whose end will be written to; made empty when there is none."""
+        return Handle(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644), path)
+
+    def truncate(self, handle: Handle, size: int) -> None:
+        """Cut the file to ``size`` bytes."""
+        os.ftruncate(handle.descriptor, size)
+
+    def read_from(self, path: Path, offset: int, size: int) -> bytes:
+        """At most ``size`` bytes of a file from ``offset`` on. FileNotFoundError when there is none."""
+        with open(path, "rb", buffering=0) as file:
+            file.seek(offset)
+            return file.read(size)
+
+    def link(self, source: Path, target: Path) -> None:
+        """Give a file a second, new name on the same disk."""
+        os.link(source, target)
 
     def write(self, handle: Handle, data: bytes) -> int:
         """Write some of the bytes; how many."""

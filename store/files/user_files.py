@@ -10,8 +10,11 @@ from store import codec
 from store.documents.base import with_unknown
 from store.documents.users import User
 from store.errors import StoreError, UnreadableError
+from store.files.replace import Write
 from store.files.shelves import (
+    Bad,
     Changes,
+    Context,
     Entry,
     Plan,
     Record,
@@ -25,7 +28,6 @@ from store.files.system import Signature, System
 
 GENERAL = "settings/general.json"
 FOLDER = "settings/users"
-Bad = tuple[str | None, UnreadableError]
 _WRAPPER = ("version", "createdAt", "updatedAt")
 
 
@@ -33,9 +35,13 @@ class UserFiles:
     """The shelf of users."""
 
     kind = "user"
+    kinds = (kind,)
 
     def folders(self) -> tuple[str, ...]:
         return ("settings", FOLDER)
+
+    def owns(self, path: str) -> bool:
+        return path == GENERAL or path.startswith(f"{FOLDER}/")
 
     def files(self, system: System, root: Path) -> Iterator[tuple[str, Signature]]:
         with contextlib.suppress(FileNotFoundError):
@@ -47,17 +53,16 @@ class UserFiles:
     def paths(self, record_id: str) -> tuple[str, ...]:
         return (GENERAL, f"{FOLDER}/{file_name(record_id)}")
 
-    def parse(self, path: str, data: bytes) -> tuple[list[Entry], list[tuple[str | None, UnreadableError]]]:
+    def parse(self, path: str, data: bytes) -> tuple[list[Entry], list[Bad]]:
         named = None if path == GENERAL else _named(path)
         try:
-            record = parse_object(path, data)
-            document = understand(User, path, record)
+            record, document = understand(User, path, parse_object(path, data))
             assert isinstance(document, User)
             if named not in (None, document.id):
                 raise UnreadableError(path, f"it holds the id {document.id}, which is not its name")
         except UnreadableError as error:
             return [], [(named, error)]
-        return [Entry(document.id, record, document)], []
+        return [Entry(self.kind, document.id, record, document)], []
 
     def double(self, system: System, root: Path) -> str | None:
         """The file of the oldest user that a killed move left: the same bytes lie in ``general.json``."""
@@ -66,41 +71,45 @@ class UserFiles:
         paths = [path for entry in entries for path in self.paths(entry.id)[1:]]
         return next((path for path in paths if read_or_none(system, root, path) == general), None)
 
-    def plan(self, system: System, root: Path, changes: Changes) -> Plan:
-        plan = Plan({}, {})
+    def plan(self, system: System, root: Path, changes: dict[str, Changes], context: Context) -> Plan:
+        files, refused = self._planned(system, root, changes[self.kind])
+        return Plan(files, {(self.kind, record_id): error for record_id, error in refused.items()})
+
+    def _planned(self, system: System, root: Path, changes: Changes) -> tuple[dict[str, Write], dict[str, StoreError]]:
+        refused: dict[str, StoreError] = {}
         files: dict[str, bytes] = {}
         users: dict[str, Record] = {}
         oldest = ("", "")
         for path, _ in self.files(system, root):
             data, entries, bad = self._read(system, root, path)
             if bad and path == GENERAL:  # who is the oldest cannot be told: nothing may be written
-                return Plan({}, dict.fromkeys(changes, bad[0][1]))
+                return {}, dict.fromkeys(changes, bad[0][1])
             for record_id, error in bad:
-                plan.refused[record_id or ""] = error
+                refused[record_id or ""] = error
             for entry in entries:
                 files[path], users[entry.id] = data, entry.record
                 oldest = _age(entry.record) if path == GENERAL else oldest
         for record_id, record in changes.items():
-            if record_id in plan.refused:
+            if record_id in refused:
                 continue
             try:
                 check_name(self.paths(record_id)[1])
             except StoreError as error:
                 if record is not None:
-                    plan.refused[record_id] = error
+                    refused[record_id] = error
                     continue
             if record is None:
                 users.pop(record_id, None)
             else:
                 users[record_id] = with_unknown(User, record, _inner(users.get(record_id, {})))
         # One that cannot be read is younger than who was the oldest, but perhaps not than who would be next.
-        if plan.refused and min(map(_age, users.values()), default=("~", "")) > oldest:
-            return Plan({}, dict.fromkeys(changes, next(iter(plan.refused.values()))))
+        if refused and min(map(_age, users.values()), default=("~", "")) > oldest:
+            return {}, dict.fromkeys(changes, next(iter(refused.values())))
         try:
-            self._place(plan, files, users)
+            placed = self._placed(files, users)
         except StoreError as error:
-            return Plan({}, dict.fromkeys(changes, error))
-        return Plan(plan.files, {key: error for key, error in plan.refused.items() if key in changes})
+            return {}, dict.fromkeys(changes, error)
+        return placed, {key: error for key, error in refused.items() if key in changes}
 
     def _read(self, system: System, root: Path, path: str) -> tuple[bytes, list[Entry], list[Bad]]:
         try:
@@ -109,8 +118,9 @@ class UserFiles:
             return b"", [], [(None if path == GENERAL else _named(path), error)]
         return data, *self.parse(path, data)
 
-    def _place(self, plan: Plan, files: dict[str, bytes], users: dict[str, Record]) -> None:
-        """Put every user where it belongs now; the oldest may have changed."""
+    def _placed(self, files: dict[str, bytes], users: dict[str, Record]) -> dict[str, Write]:
+        """Every user where it belongs now; the oldest may have changed."""
+        placed: dict[str, Write] = {}
         oldest_first = sorted(users, key=lambda one: _age(users[one]))
         wanted = {
             GENERAL if place == 0 else f"{FOLDER}/{file_name(record_id)}": _render(users[record_id])
@@ -119,10 +129,11 @@ class UserFiles:
         # A user that moves is written to its new place before the old one is given to another or removed.
         for path in sorted(wanted, key=lambda one: one == GENERAL):
             if files.get(path) != wanted[path]:
-                plan.files[path] = wanted[path]
+                placed[path] = wanted[path]
         for path in files:
             if path not in wanted:
-                plan.files[path] = None
+                placed[path] = None
+        return placed
 
 
 def _named(path: str) -> str:

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Boolean, Column, Table
+from sqlalchemy.sql.elements import True_
 
 from store import codec
-from store.documents.base import Document, canonical_moment
+from store.documents.base import Document, canonical_moment, derived_id
 from store.errors import InvalidRecordError
 from store.tables.base import JSON_NULL, FreeForm, Moment, Unusable
 
@@ -35,6 +36,11 @@ class Mapping:
 
     ``children`` are written with the record; ``reads`` are tables of other records that show in this one. A change in
     any of them is a change of this record. ``links`` sets a field that is no column: (rows, value, moment) -> None.
+
+    ``key`` is the column of the main table that is the record's id. ``parents``: of each of these tables the record
+    also needs the row that the main table names in ``column``. ``bytes_path``: where below PUBLIC_DIR the bytes lie
+    that the record stands for; their hash then lies beside the rows as ``public_bytes``. ``derived``: the record is no
+    row of its own, only a line that follows from others; it is not counted, and nothing is read from it.
     """
 
     kind: str
@@ -46,15 +52,19 @@ class Mapping:
     children: tuple[Child, ...] = ()
     reads: tuple[Child, ...] = ()
     links: dict[str, Callable[[Rows, Any, str], None]] = field(default_factory=dict)
+    key: str = "id"
+    parents: tuple[Child, ...] = ()
+    bytes_path: Callable[[Rows], Any] | None = None
+    derived: bool = False
 
     @property
     def tables(self) -> tuple[Child, ...]:
         """Every table that shows in the record, its own first."""
-        return (Child(self.main, "id"), *self.children, *self.reads)
+        return (Child(self.main, self.key), *self.children, *self.reads)
 
     def check(self, rows: Rows) -> tuple[Document, Record]:
         """The document and the record of rows. Raises InvalidRecordError that names record and field."""
-        label = self.document.label(rows[self.main.name][0])
+        label = self.document.called(rows[self.main.name][0])
         problems = {
             column: value.error.message
             for row in rows[self.main.name]
@@ -78,20 +88,27 @@ class Mapping:
                 try:
                     self.links[name](changed, value, moment)
                 except (TypeError, KeyError, AttributeError) as error:
-                    raise InvalidRecordError(self.document.label(main), {name: "it is not a list of links"}) from error
+                    raise InvalidRecordError(self.document.called(main), {name: "it is not a list of links"}) from error
             elif name in self.main.c:
                 main[name] = plain(self.main.c[name].type, value)
             else:
-                raise InvalidRecordError(self.document.label(main), {name: "there is no such field"})
+                raise InvalidRecordError(self.document.called(main), {name: "there is no such field"})
         return changed
 
     def blank(self, record_id: str, moment: str) -> Rows:
         """The rows of a record in which nothing is set but its id and its dates."""
-        main: Row = {column.name: _default(column.type) if not column.nullable else None for column in self.main.c}
-        main.update(id=record_id, createdAt=moment)
-        if "updatedAt" in main:
-            main["updatedAt"] = moment
+        main: Row = {column.name: _default(column) if not column.nullable else None for column in self.main.c}
+        main[self.key] = record_id
+        main.update({name: moment for name in ("createdAt", "updatedAt") if name in main})
         return {self.main.name: [main], **{child.table.name: [] for child in (*self.children, *self.reads)}}
+
+
+def with_owner(rows: Rows, user_id: str | None) -> Rows:
+    """The rows of a record, with this owner where the record names none, as Quilltap's API keys do not."""
+    return {
+        name: [{**row, "userId": user_id} if row.get("userId", user_id) is None else row for row in table]
+        for name, table in rows.items()
+    }
 
 
 def plain(kind: object, value: Any) -> Any:
@@ -104,13 +121,14 @@ def plain(kind: object, value: Any) -> Any:
     return value
 
 
-def _default(kind: Any) -> Any:
-    return False if kind.python_type is bool else None
-
-
-def derived_id(*parts: str) -> str:
-    """An id that follows from what it stands for, for a row whose own id is not known."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, ":".join(("tandem", *parts))))
+def _default(column: Column[Any]) -> Any:
+    """What the database would give a column: the forms of its defaults are those of the documents but for a boolean."""
+    default = getattr(column.server_default, "arg", None)
+    if isinstance(column.type, Boolean):
+        return isinstance(default, True_)
+    if not isinstance(default, str):
+        return None
+    return codec.loads(default) if isinstance(column.type, FreeForm) else default
 
 
 def by_creation(rows: Iterable[Row]) -> list[Row]:

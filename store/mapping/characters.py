@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from store.documents.base import derived_id
 from store.documents.characters import Character
 from store.mapping.base import (
     Child,
@@ -11,7 +12,6 @@ from store.mapping.base import (
     Row,
     Rows,
     by_creation,
-    derived_id,
     free_form,
     raw_or,
     set_tags,
@@ -20,6 +20,7 @@ from store.mapping.base import (
     with_extras,
 )
 from store.tables import characters as tables
+from store.tables.avatars import chat_avatar_overrides
 
 _PLAIN = ("id", "userId", "name", "title", "description", "personality", "scenario", "firstMessage")
 _PLAIN_TOO = ("exampleDialogues", "systemPrompt", "avatarUrl", "defaultImageId")
@@ -101,7 +102,7 @@ CHARACTERS = Mapping(
     children=(
         Child(tables.character_personas, "characterId"),
         Child(tables.character_tags, "characterId"),
-        Child(tables.chat_avatar_overrides, "characterId"),
+        Child(chat_avatar_overrides, "characterId"),
     ),
     links={
         "tags": set_tags("character_tags", "characterId", "characters"),

@@ -1,7 +1,8 @@
 """Users: the row and its chat settings, as one record ``{"user": …, "chatSettings": …}``."""
 
+from store.documents.base import derived_id
 from store.documents.users import BLOCK_COLUMNS, User
-from store.mapping.base import Child, Mapping, Record, Row, Rows, derived_id, with_extras
+from store.mapping.base import Child, Mapping, Record, Row, Rows, with_extras
 from store.tables.users import chat_settings, users
 
 _PLAIN = ("id", "email", "name", "image", "emailVerified", "passwordHash")

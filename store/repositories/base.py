@@ -3,6 +3,8 @@
 import hashlib
 import uuid
 from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as Mapping_
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
@@ -19,7 +21,7 @@ from store.errors import (
     StillInUseError,
     StoreError,
 )
-from store.files.side import Entity
+from store.files.shelves import Entity
 from store.mapping import MAPPINGS, Row, Rows
 from store.repositories import listing
 from store.repositories.contract import Found, Page, Query, Result
@@ -36,17 +38,21 @@ class Repository(Generic[D]):
     short: Sequence[str] = ("id", "userId", "name", "createdAt", "updatedAt")
     sortable: Sequence[str] = ("name", "createdAt", "updatedAt")
     searched: Sequence[str] = ("name",)
+    # What a list shows besides columns: a scalar per row of the main table.
+    derived: Mapping_[str, sa.ColumnElement[Any]] = MappingProxyType({})
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._mapping = MAPPINGS[self.kind]
         self._main = self._mapping.main
+        self._key = self._main.c[self._mapping.key]
+        self.noun = self._mapping.document.noun
 
     # ------------------------------------------------------------------ reading
     def find_by_id(self, record_id: str) -> D | None:
         """The record, or None. Raises InvalidRecordError or UnreadableError when it is there and cannot be read."""
         with self._backend.reading([(self.kind, record_id)]) as connection:
-            loaded = rows.load(connection, self._mapping, [record_id])
+            loaded = self._backend.loader.load(connection, self._mapping, [record_id])
         if record_id in loaded:
             return self._document(loaded[record_id])
         if doubt := self._backend.doubt(self.kind, record_id):
@@ -63,11 +69,11 @@ class Repository(Generic[D]):
 
     def _find(self, condition: sa.ColumnElement[bool]) -> Found[D]:
         with self._backend.reading() as connection:
-            ids = list(connection.scalars(sa.select(self._main.c.id).where(condition)))
-            loaded = rows.load(connection, self._mapping, [one for one in ids if rows.is_sound(one)])
+            ids = list(connection.scalars(sa.select(self._key).where(condition)))
+            loaded = self._backend.loader.load(connection, self._mapping, [one for one in ids if rows.is_sound(one)])
         found: Found[D] = Found(problems=self._backend.problems(self.kind))
         found.problems += [rows.unsound(self.kind, one) for one in ids if not rows.is_sound(one)]
-        for one in sorted(loaded.values(), key=lambda one: _creation(one[self._main.name][0])):
+        for one in sorted(loaded.values(), key=self._creation):
             try:
                 found.append(self._document(one))
             except InvalidRecordError as error:
@@ -97,13 +103,18 @@ class Repository(Generic[D]):
     def create(self, fields: dict[str, Any]) -> Result[D]:
         """A new record; a given id and dates are kept."""
         fields = dict(fields)
-        record_id, moment = fields.pop("id", None) or str(uuid.uuid4()), now()
+        record_id = fields.pop("id", None) or fields.get(self._mapping.key) or str(uuid.uuid4())
+        moment = now()
         new = self._mapping.with_fields(self._mapping.blank(record_id, moment), self._completed(fields), moment)
-        document = self._document(new)
+        if not self._mapping.parents:
+            self._document(new)
 
         def work(connection: Connection) -> D:
+            self._before_write(connection, new)
             rows.insert(connection, self._mapping, new)
-            return document
+            if self._mapping.parents:
+                return self._reload(connection, record_id)
+            return self._document(new)
 
         return self._change(work, [record_id])
 
@@ -113,19 +124,20 @@ class Repository(Generic[D]):
         def work(connection: Connection) -> D:
             old = self._locked(connection, record_id)
             if expected is not None and self.version(current := self._document(old)) != expected:
-                raise ConflictError(f"Somebody else changed this {self.kind} in the meantime.", current=current)
-            if fields.get("id", record_id) != record_id:
-                label = self._mapping.document.label(old[self._main.name][0])
-                raise InvalidRecordError(label, {"id": "an id cannot be changed"})
+                raise ConflictError(f"Somebody else changed this {self.noun} in the meantime.", current=current)
+            if fields.get(self._mapping.key, record_id) != record_id:
+                label = self._mapping.document.called(old[self._main.name][0])
+                raise InvalidRecordError(label, {self._mapping.key: "an id cannot be changed"})
             moment = now()
             new = self._mapping.with_fields(old, self._completed(fields), moment)
             if not rows.differ(self._mapping, old, new):
                 return self._document(old)
-            if "updatedAt" not in fields:
+            if "updatedAt" not in fields and "updatedAt" in self._main.c:
                 new[self._main.name][0]["updatedAt"] = moment
-            document = self._document(new)
+            self._document(new)
+            self._before_write(connection, new)
             rows.save(connection, self._mapping, old, new)
-            return document
+            return self._reload(connection, record_id) if self._mapping.parents else self._document(new)
 
         return self._change(work, [record_id])
 
@@ -139,9 +151,10 @@ class Repository(Generic[D]):
         ids = list(dict.fromkeys(record_ids))
 
         def work(connection: Connection) -> int:
-            column = self._main.c.id
+            self._before_delete(connection, ids)
             gone = sum(
-                connection.execute(sa.delete(self._main).where(column.in_(some))).rowcount for some in rows.chunks(ids)
+                connection.execute(sa.delete(self._main).where(self._key.in_(some))).rowcount
+                for some in rows.chunks(ids)
             )
             if gone < len(ids):  # what was not found may be there and unreadable
                 self._refuse_unreadable(ids)
@@ -150,25 +163,32 @@ class Repository(Generic[D]):
         try:
             return self._change(work, ids)
         except MissingReferenceError as error:  # SQLite does not say in which direction a link broke
-            raise StillInUseError(f"Other records still need this {self.kind}.") from error
+            raise StillInUseError(f"Other records still need this {self.noun}.") from error
 
     # ------------------------------------------------------------------ for subclasses
     def _completed(self, fields: dict[str, Any]) -> dict[str, Any]:
         """The fields with those that follow from others."""
         return fields
 
+    def _before_write(self, connection: Connection, new: Rows) -> None:
+        """What has to be so, or be made so, in the same unit before a record is written."""
+
+    def _before_delete(self, connection: Connection, ids: Sequence[str]) -> None:
+        """What has to be so, or be made so, in the same unit before records go. Raises StillInUseError."""
+
     def _document(self, loaded: Rows) -> D:
+        self._backend.loader.add_bytes(self._mapping, loaded)
         return self._mapping.check(loaded)[0]  # type: ignore[return-value]
 
     def _reload(self, connection: Connection, record_id: str) -> D:
         """The record as the database has it after a write to its links."""
-        return self._document(rows.load(connection, self._mapping, [record_id])[record_id])
+        return self._document(self._backend.loader.load(connection, self._mapping, [record_id])[record_id])
 
     def _locked(self, connection: Connection, record_id: str) -> Rows:
-        loaded = rows.load(connection, self._mapping, [record_id], for_update=True)
+        loaded = self._backend.loader.load(connection, self._mapping, [record_id], for_update=True)
         if record_id not in loaded:
             raise self._backend.doubt(self.kind, record_id) or NotFoundError(
-                f"There is no {self.kind} {record_id} (any more)."
+                f"There is no {self.noun} {record_id} (any more)."
             )
         return loaded[record_id]
 
@@ -182,6 +202,6 @@ class Repository(Generic[D]):
             if problem:
                 raise problem
 
-
-def _creation(row: Row) -> tuple[str, str]:
-    return str(row.get("createdAt")), row["id"]
+    def _creation(self, loaded: Rows) -> tuple[str, str]:
+        row: Row = loaded[self._main.name][0]
+        return str(row.get("createdAt", "")), row[self._mapping.key]

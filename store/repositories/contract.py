@@ -9,7 +9,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from store.documents import Character, Document, Persona, Tag, User
+from store.documents import (
+    ApiKey,
+    Attachment,
+    Character,
+    Chat,
+    ConnectionProfile,
+    Document,
+    Image,
+    ImageProfile,
+    Message,
+    Persona,
+    Tag,
+    User,
+)
 from store.errors import StoreError
 
 T = TypeVar("T")
@@ -53,7 +66,7 @@ class Query:
     """One question to a list, the same for every backend.
 
     ``search`` is looked for in the noun's names, without regard to case. ``tags``: only records with all of these tag
-    ids. ``page`` counts from 0.
+    ids; ``where``: only those with this value in this column. ``page`` counts from 0.
     """
 
     search: str = ""
@@ -61,10 +74,24 @@ class Query:
     tags: tuple[str, ...] = ()
     without_tags: bool = False
     favorite: bool | None = None
+    where: tuple[tuple[str, str], ...] = ()
     sort: str = "name"
     descending: bool = False
     page: int = 0
     page_size: int = 50
+
+
+# Who points at a record: (kind, id, name).
+Users = list[tuple[str, str, str]]
+
+
+@dataclass(frozen=True)
+class MessagesPage:
+    """A stretch of a chat, oldest first. ``before`` leads to the page above it; None at the chat's beginning."""
+
+    messages: Sequence[Message]
+    problems: Sequence[StoreError]
+    before: str | None
 
 
 @dataclass(frozen=True)
@@ -84,6 +111,10 @@ class Repository(Protocol[D_co]):
 
     @property
     def kind(self) -> str: ...
+
+    @property
+    def noun(self) -> str:
+        """What a person calls one of its records."""
 
     @property
     def sortable(self) -> Sequence[str]:
@@ -184,3 +215,111 @@ class UsersRepository(Repository[User], Protocol):
         """The user's chat settings; made-up defaults where SQL has no row. None without the user."""
 
     def update_chat_settings(self, user_id: str, fields: dict[str, Any]) -> Result[User]: ...
+
+
+class KeysRepository(OwnedRepository[ApiKey], Protocol):
+    def record_usage(self, key_id: str) -> Result[ApiKey]: ...
+
+    def used_by(self, key_id: str) -> Users:
+        """The profiles of both sorts that use the key."""
+
+    def active(self, user_id: str, provider: str) -> list[tuple[str, str]]:
+        """The user's keys for a provider that are in use: (id, label)."""
+
+
+class ProfileRepository(TaggedRepository[D_co], Protocol[D_co]):
+    """What both sorts of profiles can do."""
+
+    def find_default(self, user_id: str) -> Any: ...
+
+    def set_default(self, profile_id: str) -> Result[Any]:
+        """Make a profile its user's default; the one before is none any more, as one unit."""
+
+    def unset_all_defaults(self, user_id: str) -> Result[int]: ...
+
+    def used_by(self, profile_id: str) -> Users: ...
+
+
+class ConnectionProfilesRepository(ProfileRepository[ConnectionProfile], Protocol):
+    def get_all_api_keys(self) -> Found[ApiKey]: ...
+
+    def find_api_key_by_id(self, key_id: str) -> ApiKey | None: ...
+
+    def create_api_key(self, fields: dict[str, Any]) -> Result[ApiKey]: ...
+
+    def update_api_key(self, key_id: str, fields: dict[str, Any]) -> Result[ApiKey]: ...
+
+    def delete_api_key(self, key_id: str) -> Result[bool]: ...
+
+    def record_api_key_usage(self, key_id: str) -> Result[ApiKey]: ...
+
+
+class ImageProfilesRepository(ProfileRepository[ImageProfile], Protocol):
+    def find_by_name(self, user_id: str, name: str) -> ImageProfile | None: ...
+
+
+class AttachmentsRepository(OwnedRepository[Attachment], Protocol):
+    def find_by_chat_id(self, chat_id: str) -> Found[Attachment]: ...
+
+    def find_by_message_id(self, message_id: str) -> Found[Attachment]: ...
+
+    def attach(self, message_id: str, attachment_ids: Iterable[str]) -> Result[int]:
+        """Give a message these attachments of its chat, and no others."""
+
+
+class ImagesRepository(OwnedRepository[Image], Protocol):
+    def find_by_type(self, binary_type: str) -> Found[Any]: ...
+
+    def find_by_chat_id(self, chat_id: str) -> Found[Attachment]: ...
+
+    def find_by_message_id(self, message_id: str) -> Found[Attachment]: ...
+
+    def find_by_tag(self, tag_id: str) -> Found[Image]: ...
+
+    def find_by_sha256(self, sha256: str, size: int | None = None) -> Found[Any]: ...
+
+    def delete_by_sha256(self, sha256: str) -> Result[int]: ...
+
+    def add_tag(self, image_id: str, tag_id: str, tag_type: str = "THEME") -> Result[Image]: ...
+
+    def remove_tag(self, image_id: str, tag_id: str) -> Result[Image]: ...
+
+    def used_by(self, image_id: str) -> Users: ...
+
+
+class ChatsRepository(TaggedRepository[Chat], Protocol):
+    def find_by_character_id(self, character_id: str) -> Found[Chat]: ...
+
+    def find_by_persona_id(self, persona_id: str) -> Found[Chat]: ...
+
+    def get_messages(self, chat_id: str) -> Found[Message]: ...
+
+    def get_message_count(self, chat_id: str) -> int: ...
+
+    def messages_page(self, chat_id: str, *, before: str | None = None, limit: int = 50) -> MessagesPage: ...
+
+    def find_message(self, message_id: str) -> tuple[str, Message] | None: ...
+
+    def swipes(self, chat_id: str, group_id: str) -> Found[Message]: ...
+
+    def message_version(self, message: Message) -> str: ...
+
+    def add_message(self, chat_id: str, fields: dict[str, Any]) -> Result[Message]: ...
+
+    def add_messages(self, chat_id: str, several: Iterable[dict[str, Any]]) -> Result[list[Message]]: ...
+
+    def update_message(
+        self, message_id: str, fields: dict[str, Any], *, expected: str | None = None
+    ) -> Result[Message]: ...
+
+    def delete_message(self, message_id: str) -> Result[bool]: ...
+
+    def clear_messages(self, chat_id: str) -> Result[int]: ...
+
+    def add_swipe(self, message_id: str, fields: dict[str, Any]) -> Result[Message]: ...
+
+    def avatar_overrides(self, chat_id: str) -> dict[str, str]: ...
+
+    def set_avatar_override(self, chat_id: str, character_id: str, image_id: str) -> Result[Any]: ...
+
+    def remove_avatar_override(self, chat_id: str, character_id: str) -> Result[Any]: ...

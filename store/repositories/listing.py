@@ -1,5 +1,6 @@
 """Lists: one neutral question turned into SQL, the same for the database and for the derived index."""
 
+from collections.abc import Mapping as Mapping_
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -18,16 +19,21 @@ class Listed(Protocol):
     """What a repository says about its lists."""
 
     kind: str
+    noun: str
     short: Sequence[str]
     sortable: Sequence[str]
     searched: Sequence[str]
+
+    @property
+    def derived(self) -> Mapping_[str, sa.ColumnElement[Any]]:
+        """What its lists show besides columns."""
 
 
 def page(connection: Connection, noun: Listed, query: Query) -> Page:
     """One page; one row more than wanted is asked for, which tells whether another page follows."""
     mapping = MAPPINGS[noun.kind]
     size = min(max(query.page_size, 1), MAX_PAGE_SIZE)
-    columns = [mapping.main.c[name] for name in noun.short]
+    columns = [noun.derived[name].label(name) if name in noun.derived else mapping.main.c[name] for name in noun.short]
     statement = _ordered(connection, noun, query, sa.select(*columns).where(*_conditions(connection, noun, query)))
     statement = statement.limit(size + 1).offset(max(query.page, 0) * size)
     found = [{name: _shown(value) for name, value in row.items()} for row in connection.execute(statement).mappings()]
@@ -45,7 +51,8 @@ def count(connection: Connection, noun: Listed, query: Query, at_most: int) -> i
 
 def ids(connection: Connection, noun: Listed, query: Query, at_most: int) -> list[str]:
     """The ids of all that answer, in the list's order."""
-    statement = sa.select(MAPPINGS[noun.kind].main.c.id).where(*_conditions(connection, noun, query))
+    mapping = MAPPINGS[noun.kind]
+    statement = sa.select(mapping.main.c[mapping.key]).where(*_conditions(connection, noun, query))
     return list(connection.scalars(_ordered(connection, noun, query, statement).limit(at_most)))
 
 
@@ -62,9 +69,13 @@ def _conditions(connection: Connection, noun: Listed, query: Query) -> list[sa.C
     main = mapping.main
     conditions: list[sa.ColumnElement[bool]] = []
     if search := query.search.strip():
-        conditions.append(sa.or_(*(_contains(connection, main.c[name], search) for name in noun.searched)))
+        conditions.append(sa.or_(sa.false(), *(_contains(connection, main.c[name], search) for name in noun.searched)))
     if query.user_id is not None:
-        conditions.append(main.c.get("userId", main.c.id) == query.user_id)  # a user belongs to itself
+        conditions.append(_belongs(mapping, query.user_id))
+    for column, value in query.where:
+        if column not in main.c:
+            raise InvalidValueError(f"A list of {noun.noun}s cannot be narrowed by “{column}”.")
+        conditions.append(main.c[column] == value)
     if query.favorite is not None and "isFavorite" in main.c:
         conditions.append(main.c.isFavorite == query.favorite)
     if link := tag_link(mapping):
@@ -75,6 +86,17 @@ def _conditions(connection: Connection, noun: Listed, query: Query) -> list[sa.C
         if query.without_tags:
             conditions.append(~sa.exists().where(table.c[column] == main.c.id))
     return conditions
+
+
+def _belongs(mapping: Mapping, user_id: str) -> sa.ColumnElement[bool]:
+    """Whether a record is a user's; one that names no user is its parent's owner's, or nobody's."""
+    if mapping.kind == "user":  # it belongs to itself
+        return mapping.main.c[mapping.key] == user_id
+    if "userId" in mapping.main.c:
+        return mapping.main.c.userId == user_id
+    owned = [parent for parent in mapping.parents if "userId" in parent.table.c]
+    theirs = ((one, sa.select(one.table.c.id).where(one.table.c.userId == user_id)) for one in owned)
+    return sa.or_(sa.false(), *(mapping.main.c[one.column].in_(ids) for one, ids in theirs))
 
 
 def _contains(connection: Connection, column: sa.ColumnElement[Any], search: str) -> sa.ColumnElement[bool]:
@@ -90,10 +112,10 @@ def _contains(connection: Connection, column: sa.ColumnElement[Any], search: str
 def _ordered(connection: Connection, noun: Listed, query: Query, statement: sa.Select[Any]) -> sa.Select[Any]:
     if query.sort not in noun.sortable:
         raise InvalidValueError(
-            f"A list of {noun.kind}s cannot be sorted by “{query.sort}”.", hint=f"Choose {', '.join(noun.sortable)}."
+            f"A list of {noun.noun}s cannot be sorted by “{query.sort}”.", hint=f"Choose {', '.join(noun.sortable)}."
         )
     main = MAPPINGS[noun.kind].main
-    key: sa.ColumnElement[Any] = main.c[query.sort]
+    key: sa.ColumnElement[Any] = noun.derived[query.sort] if query.sort in noun.derived else main.c[query.sort]
     if isinstance(key.type, Text):
         # Without regard to the case of ASCII, then by code point: the same order on both databases.
         key = key.collate("NOCASE") if connection.dialect.name == "sqlite" else sa.func.lower(key.collate("C"))
@@ -101,7 +123,8 @@ def _ordered(connection: Connection, noun: Listed, query: Query, statement: sa.S
     first, last = (
         (key, key.desc()) if connection.dialect.name == "sqlite" else (key.nulls_first(), key.desc().nulls_last())
     )
-    tie = main.c.id if connection.dialect.name == "sqlite" else main.c.id.collate("C")
+    record_id = main.c[MAPPINGS[noun.kind].key]
+    tie = record_id if connection.dialect.name == "sqlite" else record_id.collate("C")
     return statement.order_by(*((last, tie.desc()) if query.descending else (first, tie)))
 
 

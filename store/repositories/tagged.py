@@ -70,7 +70,7 @@ class TaggedRepository(Repository[D]):
             there = set(connection.scalars(sa.select(self._main.c.id).where(self._main.c.id.in_(some))))
             if gone := [record_id for record_id in some if record_id not in there]:
                 raise self._backend.doubt(self.kind, gone[0]) or NotFoundError(
-                    f"There is no {self.kind} {gone[0]} (any more)."
+                    f"There is no {self.noun} {gone[0]} (any more)."
                 )
             has = sa.select(table.c[column]).where(table.c[column].in_(some), table.c.tagId == tag_id)
             having = set(connection.scalars(has))

@@ -4,7 +4,21 @@ from typing import Final
 
 from sqlalchemy import Table
 
-from store.tables import characters, chats, images, keys, personas, profiles, signin, tags, users
+from store.tables import (
+    attachments,
+    avatars,
+    characters,
+    chats,
+    image_profiles,
+    images,
+    keys,
+    messages,
+    personas,
+    profiles,
+    signin,
+    tags,
+    users,
+)
 from store.tables.base import ENUMS, JSON_NULL, Unusable, db
 
 # Quilltap's model names, in the order of its schema.
@@ -23,14 +37,14 @@ MODELS: Final[dict[str, Table]] = {
     "Persona": personas.personas,
     "PersonaTag": personas.persona_tags,
     "Chat": chats.chats,
-    "Message": chats.messages,
-    "ChatFile": chats.chat_files,
+    "Message": messages.messages,
+    "ChatFile": attachments.chat_files,
     "ChatTag": chats.chat_tags,
     "Image": images.images,
     "ImageTag": images.image_tags,
-    "ChatAvatarOverride": characters.chat_avatar_overrides,
-    "ImageProfile": profiles.image_profiles,
-    "ImageProfileTag": profiles.image_profile_tags,
+    "ChatAvatarOverride": avatars.chat_avatar_overrides,
+    "ImageProfile": image_profiles.image_profiles,
+    "ImageProfileTag": image_profiles.image_profile_tags,
     "Tag": tags.tags,
 }
 

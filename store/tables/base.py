@@ -227,6 +227,23 @@ def index(table: str, *columns: str) -> Index:
     return Index(f"{table}_{'_'.join(columns)}_idx", *columns)
 
 
+def profile_columns(provider: str) -> list[Column[Any]]:
+    """What connection profiles and image profiles have in common; they differ in the providers they may name."""
+    return [
+        identity(),
+        owner(),
+        text("name"),
+        Column("provider", EnumName(provider), nullable=False),
+        link("apiKeyId", "api_keys", "SET NULL", nullable=True),
+        text("baseUrl", nullable=True),
+        text("modelName"),
+        Column("parameters", FreeForm, nullable=False, server_default="{}"),
+        flag("isDefault"),
+        created(),
+        moment("updatedAt"),
+    ]
+
+
 def tag_links(table: str, owner_column: str, owner_table: str) -> Any:
     """One of the five tables that tie tags to records."""
     return db.Table(

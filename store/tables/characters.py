@@ -1,8 +1,8 @@
-"""Characters, with their tags, personas and the avatars they wear in single chats."""
+"""Characters, with their tags and personas."""
 
 from sqlalchemy import Column
 
-from store.tables.base import FreeForm, created, db, flag, identity, link, moment, owner, tag_links, text, unique
+from store.tables.base import FreeForm, created, db, flag, identity, link, moment, owner, tag_links, text
 
 characters = db.Table(
     "characters",
@@ -32,13 +32,3 @@ character_personas = db.Table(
 )
 
 character_tags = tag_links("character_tags", "characterId", "characters")
-
-chat_avatar_overrides = db.Table(
-    "chat_avatar_overrides",
-    identity(),
-    link("chatId", "chats", "CASCADE"),
-    link("characterId", "characters", "CASCADE"),
-    link("imageId", "images", "CASCADE"),
-    created(),
-    unique("chat_avatar_overrides", "chatId", "characterId"),
-)

@@ -5,7 +5,7 @@ import random
 from sqlalchemy import insert
 
 from store import Store
-from store.mapping.base import derived_id
+from store.documents.base import derived_id
 from store.tables.characters import character_tags, characters
 from store.tables.tags import tags
 from store.tables.users import users

@@ -1,5 +1,6 @@
 """What a newcomer does in the first hour, in a real browser, and what then lies on both sides."""
 
+import hashlib
 import json
 import re
 import sqlite3
@@ -63,11 +64,14 @@ def test_a_card_is_imported_edited_and_tagged_and_both_sides_hold_the_same(
     sql, files = read_sql(running.sqlite_url), files_below(running.folder / "data")
     assert differences_without_numbers(sql, files) == []
     check_the_file(running)
+    check_the_picture(running)
 
 
 def differences_without_numbers(sql: object, files: dict[str, bytes]) -> list[str]:
-    """The plain reader of tests/crash reads 1.50 as a float; the character's file is checked by itself."""
-    return [one for one in differences(sql, files) if not one.startswith("characters/")]  # type: ignore[arg-type]
+    """The plain reader of tests/crash reads 1.50 as a float and looks at no bytes; those files are checked by
+    themselves."""
+    told = differences(sql, files)  # type: ignore[arg-type]
+    return [one for one in told if not one.startswith(("characters/", "binaries/"))]
 
 
 def check_the_file(running: Running) -> None:
@@ -91,6 +95,19 @@ def check_the_file(running: Running) -> None:
     ]
     assert (record["createdAt"], record["updatedAt"]) == (moment(row["createdAt"]), moment(row["updatedAt"]))
     assert not path.read_bytes().endswith(b"\n")
+
+
+def check_the_picture(running: Running) -> None:
+    """The card's picture lies where Quilltap serves it, its hash is told, and the JSON side has a copy."""
+    (line,) = (running.folder / "data" / "binaries" / "index.jsonl").read_bytes().splitlines()
+    record = json.loads(line)
+    data = (running.folder / "public" / record["relativePath"]).read_bytes()
+    assert (record["type"], record["source"], record["filename"]) == ("image", "import", "seraphina.png")
+    assert (record["width"], record["height"], record["size"]) == (400, 600, len(data))
+    assert record["sha256"] == hashlib.sha256(data).hexdigest()
+    assert (running.folder / "data" / "binaries" / record["sha256"] / "raw").read_bytes() == data
+    (character,) = (running.folder / "data" / "characters").iterdir()
+    assert json.loads(character.read_bytes())["defaultImageId"] == record["id"]
 
 
 def moment(text: str) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 from store.files.system import Handle, System
 
 CALLS = tuple(name for name in vars(System) if not name.startswith("_"))
-CHANGES = frozenset({"make_folder", "create", "rename", "remove", "lock"})  # what a read-only folder refuses
+# What a read-only folder refuses.
+CHANGES = frozenset({"make_folder", "create", "open_to_append", "link", "rename", "remove", "lock"})
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class FaultySystem(System):
 
 
 def _faulty(name: str) -> Any:
-    def call(self: FaultySystem, subject: Path | Handle, *rest: Path) -> Any:
+    def call(self: FaultySystem, subject: Path | Handle, *rest: Path | int) -> Any:
         if name in ("close", "unlock"):
             System.close(self, subject)  # type: ignore[arg-type]  # a close that fails has closed all the same
             self.meets(name, subject)

@@ -17,22 +17,33 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from tests.crash import reader_of_chats
 from tests.factories import files_below
 
 Row = dict[str, Any]
 Entity = tuple[str, str]
 EPOCH = "1970-01-01T00:00:00.000Z"
-TABLES = ("users", "chat_settings", "tags", "personas", "persona_tags", "characters", "character_tags")
-TABLES += ("character_personas", "chat_avatar_overrides")
+# In the order in which they can be filled.
+TABLES = ("users", "chat_settings", "accounts", "sessions", "verification_tokens", "tags", "api_keys")
+TABLES += ("connection_profiles", "connection_profile_tags", "image_profiles", "image_profile_tags")
+TABLES += ("images", "image_tags", "personas", "persona_tags", "characters", "character_tags", "character_personas")
+TABLES += ("chats", "chat_tags", "messages", "chat_files", "chat_avatar_overrides")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _FOLDERS = {
     "user": ("settings/",),
     "tag": ("tags/", "extras/"),
     "persona": ("personas/",),
     "character": ("characters/",),
+    **dict.fromkeys(("key", "profile"), ("settings/connection-profiles.json", "extras/")),
+    "image_profile": ("settings/image-profiles.json", "extras/"),
+    **dict.fromkeys(("account", "session", "token"), ("auth/",)),
+    **dict.fromkeys(("image", "attachment", "avatar"), ("binaries/", "extras/")),
+    **dict.fromkeys(("chat", "totals"), ("chats/index.jsonl", "extras/")),
+    **dict.fromkeys(("log", "message"), ("chats/",)),
 }
-_FLAGS = ("isFavorite", "isDefault", "totpEnabled")
-_MOMENTS = ("createdAt", "updatedAt", "emailVerified", "totpVerifiedAt")
+_FLAGS = ("isFavorite", "isDefault", "totpEnabled", "isActive", "sentToProvider")
+_MOMENTS = ("createdAt", "updatedAt", "emailVerified", "totpVerifiedAt", "lastUsed", "expires")
+_FREE_FORM = ("sillyTavernData", "sillyTavernMetadata", "parameters", "rawResponse")
 
 
 @dataclass
@@ -76,8 +87,8 @@ def _plain(column: str, value: Any) -> Any:
         day, clock = text.split(" ")
         seconds, _, fraction = clock.partition(".")
         return f"{day}T{seconds}.{fraction.ljust(3, '0')[:3]}Z"
-    if column == "sillyTavernData" and isinstance(value, str):
-        return json.loads(value)
+    if column in _FREE_FORM and value is not None:
+        return _sorted(json.loads(value) if isinstance(value, str) else value)
     return value
 
 
@@ -90,7 +101,7 @@ def expected_files(sql: Sql) -> dict[str, bytes]:
         files[f"personas/{_name(row['id'])}.json"] = _pretty(_persona(sql, row))
     for row in sql.tables["characters"]:
         files[f"characters/{_name(row['id'])}.json"] = _pretty(_character(sql, row))
-    return files
+    return files | reader_of_chats.expected(sql.tables, _name)
 
 
 def _users(sql: Sql) -> dict[str, bytes]:
@@ -190,7 +201,7 @@ def _pretty(record: Row) -> bytes:
 # ------------------------------------------------------------------ what is wrong
 def paths_of(kind: str, record_id: str) -> set[str]:
     """The files a record may lie in."""
-    if kind in ("user", "tag"):
+    if kind not in ("persona", "character"):
         return set(_FOLDERS[kind])
     return {f"{kind}s/{_name(record_id)}.json"}
 
@@ -198,13 +209,22 @@ def paths_of(kind: str, record_id: str) -> set[str]:
 def differences(sql: Sql, files: dict[str, bytes]) -> list[str]:
     """What is not the same on both sides, as sentences; nothing when they are equal and nothing waits."""
     wanted = expected_files(sql)
-    if not sql.tables["tags"] and "tags/tags.json" not in files:
-        del wanted["tags/tags.json"]  # a list that never held anything needs no file
+    for path in [path for path in wanted.keys() - files.keys() if _is_empty(path, wanted[path])]:
+        del wanted[path]  # a list that never held anything needs no file
     told = [f"{path} is missing" for path in wanted.keys() - files.keys()]
     told += [f"{path} is left over" for path in files.keys() - wanted.keys()]
     told += [f"{path} is not what SQL says" for path in wanted.keys() & files.keys() if wanted[path] != files[path]]
     told += [f"{kind} {record_id} still waits" for kind, record_id in set(sql.waiting.values())]
     return sorted(told)
+
+
+def _is_empty(path: str, data: bytes) -> bool:
+    if re.fullmatch(r"chats/(?!index).*", path):
+        return False
+    whole = json.loads(data) if path.endswith(".json") else data.splitlines()
+    return (
+        not any(value for value in whole.values() if isinstance(value, list)) if isinstance(whole, dict) else not whole
+    )
 
 
 def unannounced(sql: Sql, files: dict[str, bytes]) -> list[str]:
@@ -247,7 +267,7 @@ def records(files: dict[str, bytes]) -> dict[Entity, Row]:
     for path, data in files.items():
         if is_temporary(path):
             continue
-        if path.startswith("settings/"):
+        if path == "settings/general.json" or path.startswith("settings/users/"):
             person = json.loads(data)
             person["user"] = {key: value for key, value in person["user"].items() if key not in dates}
             add("user", {"user": person["user"], "style": person["chatSettings"]["avatarDisplayStyle"]})
@@ -257,6 +277,8 @@ def records(files: dict[str, bytes]) -> dict[Entity, Row]:
         elif path == "extras/tags.jsonl":
             for line in data.splitlines():
                 add("tag", json.loads(line), *dates)
+        elif path.startswith(("chats/", "binaries/", "settings/connection", "settings/image", "auth/", "extras/")):
+            found.update(reader_of_chats.records(path, data))
         elif path.startswith(("personas/", "characters/")):
             record = json.loads(data)
             record["tags"] = sorted(record["tags"])
@@ -272,9 +294,10 @@ def dangling(found: dict[Entity, Row], *, derived: bool = False) -> list[str]:
         told.extend(f"{' '.join(where)} names {kind} {one}" for one in ids if (kind, one) not in found)
 
     for (kind, record_id), record in found.items():
-        if kind != "user":
+        if record.get("userId") is not None:
             check((kind, record_id), "user", [record["userId"]])
-        check((kind, record_id), "tag", record.get("tags", ()))
+        if kind != "binaries/index.jsonl":  # an image may be tagged with anything
+            check((kind, record_id), "tag", record.get("tags", ()))
         check((kind, record_id), "persona", [link["personaId"] for link in record.get("personaLinks", ())])
         if derived:
             check((kind, record_id), "character", record.get("characterLinks", ()))

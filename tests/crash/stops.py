@@ -14,7 +14,8 @@ from store.files.system import Handle, System
 KILLED = 137  # what a shell says of a process that got SIGKILL
 CALLS = tuple(name for name in vars(System) if not name.startswith("_"))
 # A kill at a step that only looks leaves what a kill at the next step leaves.
-LOOKS = frozenset({"read", "signature", "list", "is_folder", "SELECT", "PRAGMA", "BEGIN"})
+_LOOKING_AT_FILES = {"read", "read_from", "read_some", "open_below", "resolve", "signature", "signature_of"}
+LOOKS = frozenset({*_LOOKING_AT_FILES, "list", "is_folder", "SELECT", "PRAGMA", "BEGIN"})
 
 
 class Steps:
@@ -68,7 +69,12 @@ class SteppedSystem(System):
 
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
-        self._written: set[Path] = set()  # temporary names never come back
+        self._written: set[Path] = set()  # temporary names never come back; what is appended to is opened anew
+
+    def open_to_append(self, path: Path) -> Handle:
+        self.steps.take("open_to_append")
+        self._written.discard(path)
+        return super().open_to_append(path)
 
     def write(self, handle: Handle, data: bytes) -> int:
         self.steps.take("write")
@@ -79,7 +85,7 @@ class SteppedSystem(System):
 
 
 def _stepped(name: str) -> Any:
-    def call(self: SteppedSystem, *arguments: Path | Handle) -> Any:
+    def call(self: SteppedSystem, *arguments: Path | Handle | int) -> Any:
         self.steps.take(name)
         return getattr(System, name)(self, *arguments)
 
@@ -87,7 +93,7 @@ def _stepped(name: str) -> Any:
 
 
 for _name in CALLS:
-    if _name != "write":
+    if _name not in vars(SteppedSystem):
         setattr(SteppedSystem, _name, _stepped(_name))
 
 

@@ -14,23 +14,55 @@ from psycopg.rows import dict_row
 from sqlalchemy import Table
 
 from store.mapping import MAPPINGS
+from store.tables.messages import messages
 from tests.crash.reader import Entity
-from tests.crash.world import ADA, BOB, HERO, populate
+from tests.crash.world import ADA, BOB, HERO, KING, MASK, populate_characters
 from tests.factories import open_test_store
 from tests.postgres import PostgresServer
 
+FREE_FORM = ("sillyTavernData", "sillyTavernMetadata", "parameters", "rawResponse")
 NOW = "2025-06-01 12:00:00.000000"
+_OWNED = f"'{ADA}', '{NOW}'"
 MORE = (
-    'INSERT INTO connection_profiles (id, "userId", name, provider, "modelName", "updatedAt") '
-    f"VALUES ('p', '{ADA}', 'P', 'OPENAI', 'm', '{NOW}')",
-    'INSERT INTO chats (id, "userId", "characterId", "connectionProfileId", title, "updatedAt") '
-    f"VALUES ('c', '{ADA}', '{HERO}', 'p', 't', '{NOW}')",
-    'INSERT INTO images (id, "userId", filename, filepath, "mimeType", size, "updatedAt") '
-    f"VALUES ('i', '{ADA}', 'f', 'uploads/f', 'image/png', 1, '{NOW}')",
+    'INSERT INTO api_keys (id, "userId", "updatedAt", provider, label, "keyEncrypted", "keyIv", "keyAuthTag") '
+    f"VALUES ('k', {_OWNED}, 'OPENAI', 'l', '00', '00', '00')",
+    'INSERT INTO connection_profiles (id, "userId", "updatedAt", name, provider, "modelName", "apiKeyId") '
+    f"VALUES ('p', {_OWNED}, 'P', 'OPENAI', 'm', 'k')",
+    'INSERT INTO image_profiles (id, "userId", "updatedAt", name, provider, "modelName", "apiKeyId") '
+    f"VALUES ('ip', {_OWNED}, 'P', 'OPENAI', 'm', 'k')",
+    'INSERT INTO chats (id, "userId", "updatedAt", "characterId", "personaId", "connectionProfileId", '
+    f"\"imageProfileId\", title) VALUES ('c', {_OWNED}, '{HERO}', '{MASK}', 'p', 'ip', 't')",
+    # Others for rows to move to.
+    'INSERT INTO connection_profiles (id, "userId", "updatedAt", name, provider, "modelName") '
+    f"VALUES ('p2', {_OWNED}, 'P2', 'OPENAI', 'm')",
+    'INSERT INTO image_profiles (id, "userId", "updatedAt", name, provider, "modelName") '
+    f"VALUES ('ip2', {_OWNED}, 'P2', 'OPENAI', 'm')",
+    'INSERT INTO chats (id, "userId", "updatedAt", "characterId", "connectionProfileId", title) '
+    f"VALUES ('c2', {_OWNED}, '{HERO}', 'p2', 't')",
+    'INSERT INTO images (id, "userId", "updatedAt", filename, filepath, "mimeType", size) '
+    f"VALUES ('i2', {_OWNED}, 'f', 'uploads/f', 'image/png', 1)",
+    """INSERT INTO messages (id, "chatId", role, content) VALUES ('m', 'c', 'USER', 'hello')""",
+    'INSERT INTO chat_files (id, "chatId", "messageId", filename, filepath, "mimeType", size) '
+    "VALUES ('f', 'c', 'm', 'f', 'uploads/f', 'image/png', 1)",
+    'INSERT INTO images (id, "userId", "updatedAt", filename, filepath, "mimeType", size) '
+    f"VALUES ('i', {_OWNED}, 'f', 'uploads/f', 'image/png', 1)",
+    """INSERT INTO image_tags (id, "imageId", "tagType", "tagId") VALUES ('it', 'i', 'THEME', 'rain')""",
     'INSERT INTO chat_avatar_overrides (id, "chatId", "characterId", "imageId") '
     f"VALUES ('o', 'c', '{HERO}', 'i')",
     f"UPDATE characters SET \"defaultImageId\" = 'i' WHERE id = '{HERO}'",
     f"UPDATE personas SET \"defaultImageId\" = 'i' WHERE \"userId\" = '{ADA}'",
+    *(
+        f"INSERT INTO {table} (id, \"{column}\", \"tagId\") VALUES ('{owner}t', '{owner}', '{KING}')"
+        for table, column, owner in (
+            ("connection_profile_tags", "connectionProfileId", "p"),
+            ("image_profile_tags", "imageProfileId", "ip"),
+            ("chat_tags", "chatId", "c"),
+        )
+    ),
+    'INSERT INTO accounts (id, "userId", type, provider, "providerAccountId") '
+    f"VALUES ('a', '{ADA}', 'oauth', 'google', '1')",
+    f"""INSERT INTO sessions (id, "sessionToken", "userId", expires) VALUES ('s', 'x', '{ADA}', '{NOW}')""",
+    f"INSERT INTO verification_tokens (identifier, token, expires) VALUES ('e', 'y', '{NOW}')",
 )
 
 
@@ -59,7 +91,7 @@ class Writer:
             self.connection.execute(statement, values)
 
     def insert(self, table: str, row: dict[str, Any], *, verb: str = "INSERT", end: str = "") -> None:
-        given = {name: value for name, value in row.items() if value is not None and name != "sillyTavernData"}
+        given = {name: value for name, value in row.items() if value is not None and name not in FREE_FORM}
         columns = ", ".join(f'"{name}"' for name in given)
         values = ", ".join(f":{name}" for name in given)
         self.execute(f'{verb} INTO "{table}" ({columns}) VALUES ({values}) {end}', given)
@@ -76,7 +108,7 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         name = server.create()
         address = server.url(name)
     store = open_test_store(folder, address)
-    populate(store)
+    populate_characters(store)
     store.users.update_chat_settings(BOB, {"avatarDisplayStyle": "SQUARE"})
     with store.database.write() as connection:
         for statement in MORE:
@@ -105,6 +137,7 @@ def writer(url: str) -> Iterator[Writer]:
 
 
 TABLES = {child.table.name: child.table for mapping in MAPPINGS.values() for child in mapping.tables}
+TABLES["messages"] = messages
 OWNERS = {
     name: [(m.kind, child.column) for m in MAPPINGS.values() for child in m.tables if child.table.name == name]
     for name in TABLES
@@ -121,8 +154,28 @@ def owners(table: str, *rows: dict[str, Any]) -> set[Entity]:
     return {(kind, row[column]) for row in rows for kind, column in OWNERS[table]}
 
 
+def also(table: str, what: str, *rows: dict[str, Any]) -> set[Entity]:
+    """What else a change means: for the file of a chat, for its line, for the lines of avatars."""
+    marks: set[Entity] = set()
+    for row in rows:
+        if table == "messages":
+            marks |= {("totals", row["chatId"])}
+            marks |= {("message", row["id"])} if what == "insert" else {("log", row["chatId"])}
+        if table == "chats" and what != "update":
+            marks |= {("log", row["id"])}
+        if table == "chat_files" and what != "update" and row["messageId"]:
+            marks |= {("log", "c")}
+        if table == "images" and what == "update":
+            marks |= {("avatar", "o")} if row["id"] == "i" else set()
+    return marks
+
+
+def key_of(table: Table) -> list[str]:
+    return [column.name for column in table.primary_key] or ["token"]
+
+
 def where(table: Table, row: dict[str, Any]) -> str:
-    return " AND ".join(f"\"{column.name}\" = '{row[column.name]}'" for column in table.primary_key)
+    return " AND ".join(f"\"{name}\" = '{row[name]}'" for name in key_of(table))
 
 
 @pytest.fixture
@@ -135,6 +188,8 @@ def row(writer: Writer, table: str) -> dict[str, Any]:
 @pytest.fixture
 def gone(writer: Writer, table: str, row: dict[str, Any]) -> dict[str, Any]:
     """A row that was there a moment ago."""
+    if table == "connection_profiles":
+        writer.execute("DELETE FROM chats")  # which would stand in the way
     writer.execute(f'DELETE FROM "{table}" WHERE {where(TABLES[table], row)}')
     writer.clear()
     return row
@@ -143,35 +198,36 @@ def gone(writer: Writer, table: str, row: dict[str, Any]) -> dict[str, Any]:
 @each_table
 def test_an_insert(writer: Writer, table: str, gone: dict[str, Any]) -> None:
     writer.insert(table, gone)
-    assert writer.marks() == owners(table, gone)
+    assert writer.marks() == owners(table, gone) | also(table, "insert", gone)
 
 
 @each_table
 def test_an_update(writer: Writer, table: str, row: dict[str, Any]) -> None:
-    column = next(name for name in ("name", "createdAt", "isDefault") if name in row)
+    column = next(name for name in ("name", "createdAt", "isDefault", "expires", "type") if name in row)
     writer.execute(f'UPDATE "{table}" SET "{column}" = "{column}" WHERE {where(TABLES[table], row)}')
-    assert writer.marks() == owners(table, row)
+    assert writer.marks() == owners(table, row) | also(table, "update", row)
 
 
 @each_table
 def test_an_update_of_every_row(writer: Writer, table: str, row: dict[str, Any]) -> None:
-    column = next(name for name in ("name", "createdAt", "isDefault") if name in row)
+    column = next(name for name in ("name", "createdAt", "isDefault", "expires", "type") if name in row)
     writer.execute(f'UPDATE "{table}" SET "{column}" = "{column}"')
-    assert writer.marks() == owners(table, *writer.rows(table))
+    rows = writer.rows(table)
+    assert writer.marks() == owners(table, *rows) | also(table, "update", *rows)
 
 
 @each_table
 def test_an_upsert_of_a_row_that_is_there(writer: Writer, table: str, row: dict[str, Any]) -> None:
-    key = ", ".join(f'"{column.name}"' for column in TABLES[table].primary_key)
-    column = next(name for name in ("name", "createdAt", "isDefault") if name in row)
+    key = ", ".join(f'"{name}"' for name in key_of(TABLES[table]))
+    column = next(name for name in ("name", "createdAt", "isDefault", "expires", "type") if name in row)
     writer.insert(table, row, end=f'ON CONFLICT ({key}) DO UPDATE SET "{column}" = excluded."{column}"')
-    assert writer.marks() == owners(table, row)
+    assert writer.marks() == owners(table, row) | also(table, "update", row)
 
 
 @each_table
 def test_an_upsert_of_a_new_row(writer: Writer, table: str, gone: dict[str, Any]) -> None:
     writer.insert(table, gone, end="ON CONFLICT DO NOTHING")
-    assert writer.marks() == owners(table, gone)
+    assert writer.marks() == owners(table, gone) | also(table, "insert", gone)
 
 
 @each_table
@@ -179,6 +235,8 @@ def test_a_row_that_moves_to_another_record_marks_both(writer: Writer, table: st
     for kind, column in OWNERS[table]:
         links = [target for name, by, target, _ in LINKS if (name, by) == (table, column)]
         others = {"new"} if not links else {one["id"] for one in writer.rows(links[0])} - {row[column]}
+        if table == "connection_profiles":
+            writer.execute("DELETE FROM chats WHERE id = 'c2'")  # which would stand in the way
         writer.execute(f'DELETE FROM "{table}" WHERE "{column}" <> \'{row[column]}\'')  # where it might be unique
         writer.clear()
         other = sorted(others)[0]
@@ -189,20 +247,25 @@ def test_a_row_that_moves_to_another_record_marks_both(writer: Writer, table: st
 
 @each_table
 def test_a_delete(writer: Writer, table: str, row: dict[str, Any]) -> None:
+    if table == "connection_profiles":
+        writer.execute("DELETE FROM chats")  # which would stand in the way
     writer.execute(f'DELETE FROM "{table}" WHERE {where(TABLES[table], row)}')
-    assert owners(table, row) <= writer.marks()
+    assert owners(table, row) | also(table, "delete", row) <= writer.marks()
 
 
 @pytest.mark.parametrize(("table", "by", "target", "rule"), LINKS, ids=[f"{link[0]}-{link[1]}" for link in LINKS])
 def test_what_goes_or_changes_with_another_row(writer: Writer, table: str, by: str, target: str, rule: str) -> None:
     row = next(one for one in writer.rows(table) if one[by] is not None)
     touched = [one for one in writer.rows(table) if one[by] == row[by]]
-    assert rule in ("CASCADE", "SET NULL")
+    assert rule in ("CASCADE", "SET NULL", "RESTRICT")
     writer.clear()
-    writer.execute("SAVEPOINT here")
-    writer.execute(f"DELETE FROM \"{target}\" WHERE id = '{row[by]}'")
-    assert owners(table, *touched) <= writer.marks()
-    writer.execute("ROLLBACK TO here")
+    if rule != "RESTRICT" and target != "users":
+        writer.execute("SAVEPOINT here")
+        if target == "connection_profiles":
+            writer.execute("DELETE FROM chats")  # which would stand in the way
+        writer.execute(f"DELETE FROM \"{target}\" WHERE id = '{row[by]}'")
+        assert owners(table, *touched) | also(table, "update", *touched) <= writer.marks()
+        writer.execute("ROLLBACK TO here")
     writer.clear()
     writer.execute(f"UPDATE \"{target}\" SET id = 'changed' WHERE id = '{row[by]}'")
     assert owners(table, *touched) <= writer.marks()
@@ -215,6 +278,8 @@ def test_on_sqlite_a_replacement(writer: Writer, table: str, row: dict[str, Any]
         with pytest.raises(psycopg.errors.SyntaxError):
             writer.insert(table, row, verb="INSERT OR REPLACE")
         return
+    if table == "connection_profiles":
+        writer.execute("DELETE FROM chats")  # which would stand in the way
     writer.insert(table, row, verb="INSERT OR REPLACE")
     assert owners(table, row) <= writer.marks()
 
@@ -225,11 +290,11 @@ def test_on_postgresql_a_copy_and_a_truncate(writer: Writer, table: str, gone: d
         with pytest.raises(sqlite3.OperationalError):
             writer.execute(f'TRUNCATE "{table}"')
         return
-    given = {name: value for name, value in gone.items() if value is not None and name != "sillyTavernData"}
+    given = {name: value for name, value in gone.items() if value is not None and name not in FREE_FORM}
     columns = ", ".join(f'"{name}"' for name in given)
     with writer.connection.cursor() as cursor, cursor.copy(f'COPY "{table}" ({columns}) FROM STDIN') as copy:
         copy.write_row(list(given.values()))
-    assert writer.marks() == owners(table, gone)
+    assert writer.marks() == owners(table, gone) | also(table, "insert", gone)
     writer.clear()
     writer.execute(f'TRUNCATE "{table}" CASCADE')
     assert {(kind, "*") for kind, _ in OWNERS[table]} <= writer.marks()
@@ -238,6 +303,8 @@ def test_on_postgresql_a_copy_and_a_truncate(writer: Writer, table: str, gone: d
 @each_table
 def test_what_is_rolled_back_leaves_nothing(writer: Writer, table: str, row: dict[str, Any]) -> None:
     writer.execute("SAVEPOINT here")
+    if table == "connection_profiles":
+        writer.execute("DELETE FROM chats")  # which would stand in the way
     writer.execute(f'DELETE FROM "{table}"')
     assert writer.marks()
     writer.execute("ROLLBACK TO here")

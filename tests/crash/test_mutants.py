@@ -16,8 +16,7 @@ import sqlalchemy as sa
 from store import Store
 from store.database import Session
 from store.errors import LockedError, StoreError
-from store.files.shelves import Changes
-from store.files.side import Entity
+from store.files.shelves import Changes, Entity
 from store.outbox import Outbox
 from tests.crash import reader
 from tests.crash.world import ADA, HERO, populate
@@ -53,13 +52,13 @@ class AllEntriesOfTheRecord(Met):
 class StateBeforeEntries(Met):
     """Reads what is to be written first, and then what waits."""
 
-    def _drain(self) -> dict[Entity, StoreError]:
+    def _drain(self, totals: bool) -> dict[Entity, StoreError]:
         if self.is_empty():
             return {}
         with self._database.session() as session:
             state = Outbox._state(self, session, {("character", HERO)})
             self._meet()
-            entries = self._entries(session, 0)
+            entries = self._entries(session, 0, totals)
             files, _ = self._side.plan(state[0])
             self._side.write(files)
             self._acknowledge(session, entries)
@@ -71,8 +70,8 @@ class CursorOverNumbers(Met):
 
     seen = 0
 
-    def _entries(self, session: Session, after: int) -> dict[int, Entity]:
-        found = super()._entries(session, max(after, self.seen))
+    def _entries(self, session: Session, after: int, totals: bool) -> dict[int, Entity]:
+        found = super()._entries(session, max(after, self.seen), totals)
         self.seen = max([self.seen, *found])
         return found
 

@@ -141,7 +141,7 @@ class WrittenInPlace(Disk):
 
 class AcknowledgedFirst(Outbox):
     def _bring_over(self, session: Session, entities: set[Entity]) -> dict[Entity, StoreError]:
-        self._acknowledge(session, list(self._entries(session, 0)))
+        self._acknowledge(session, list(self._entries(session, 0, totals=True)))
         return super()._bring_over(session, entities)
 
 

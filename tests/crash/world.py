@@ -27,11 +27,20 @@ ELF, KING, BOBS_TAG, NEW_TAG = _id(11), _id(12), _id(13), _id(14)
 LEGACY = "legacy.tag"  # not a UUID, so it lies beside tags.json
 MASK, CLOAK, BOBS_MASK = _id(21), _id(22), _id(23)
 HERO, SQUIRE, BOBS_HERO, NEW_HERO = _id(31), _id(32), _id(33), _id(34)
+KEY, PROFILE, OTHER_PROFILE, DRAWING, BOBS_PROFILE = _id(41), _id(42), _id(43), _id(44), _id(45)
+CHAT, BOBS_CHAT, PICTURE, FILE, NEW_CHAT = _id(51), _id(52), _id(53), _id(54), _id(55)
+FIRST, SECOND, SWIPE, NEW_MESSAGE = _id(61), _id(62), _id(63), _id(64)
 EMPTY = dict.fromkeys(("personality", "scenario", "firstMessage"), "")
 Operation = Callable[[Store], Any]
 
 
 def populate(store: Store) -> None:
+    """Two users, and some of every noun, hanging together."""
+    populate_characters(store)
+    _populate_chats(store)
+
+
+def populate_characters(store: Store) -> None:
     """Two users; tags, personas and characters that hang together."""
     store.users.create({"id": ADA, "email": "ada@example.org", "name": "Ada", "createdAt": "2025-01-01T00:00:00.000Z"})
     store.users.update_chat_settings(ADA, {"avatarDisplayStyle": "SQUARE"})
@@ -50,6 +59,40 @@ def populate(store: Store) -> None:
         fields = {"id": character_id, "userId": owner, "name": "Hero", "description": "Größe\u2028🔑" * 20, **EMPTY}
         fields["sillyTavernData"] = {"z": [1, {"b": None, "a": "é"}], "a": {}}
         store.characters.create({**fields, "tags": tags, "personaLinks": links})
+
+
+def _populate_chats(store: Store) -> None:
+    """Keys, profiles, a picture, and chats with messages, swipes and a file."""
+    cipher = {"keyEncrypted": "00", "keyIv": "11", "keyAuthTag": "22"}
+    store.keys.create({"id": KEY, "userId": ADA, "label": "Key", "provider": "OPENAI", **cipher})
+    model = {"userId": ADA, "provider": "OPENAI", "modelName": "m", "apiKeyId": KEY, "tags": [ELF]}
+    store.profiles.create({"id": PROFILE, "name": "One", "isDefault": True, "parameters": {"b": 1, "a": 2}, **model})
+    store.profiles.create({"id": OTHER_PROFILE, "name": "Other", **model})
+    store.profiles.create({"id": BOBS_PROFILE, "name": "Bob's", **model, "userId": BOB, "tags": [], "apiKeyId": None})
+    store.image_profiles.create({"id": DRAWING, "name": "Painter", **model})
+    file = {"filename": "f.png", "mimeType": "image/png", "size": 1}
+    picture = {"id": PICTURE, "userId": ADA, "filepath": "uploads/p.png", **file}
+    store.images.create({**picture, "imageTags": [{"tagType": "THEME", "tagId": "rain"}]})
+    store.characters.update(HERO, {"defaultImageId": PICTURE})
+    links = {"characterId": HERO, "personaId": MASK, "connectionProfileId": PROFILE, "imageProfileId": DRAWING}
+    store.chats.create({"id": CHAT, "userId": ADA, "title": "Tea", "tags": [ELF], **links})
+    bobs = {"characterId": BOBS_HERO, "personaId": BOBS_MASK, "connectionProfileId": BOBS_PROFILE}
+    store.chats.create({"id": BOBS_CHAT, "userId": BOB, "title": "Ale", **bobs})
+    store.attachments.create({"id": FILE, "chatId": CHAT, "filepath": "uploads/f.png", **file})
+    said = {"role": "USER", "content": "Größe\u2028🔑" * 9, "createdAt": "2025-03-01T00:00:00.000Z"}
+    swiped = {"createdAt": "2025-03-01T00:00:01.000Z", "role": "ASSISTANT", "swipeGroupId": "g"}
+    several = [
+        {"id": FIRST, **said, "attachments": [FILE]},
+        {"id": SECOND, "content": "a", "swipeIndex": 0, "rawResponse": {"z": 1, "a": {}}, **swiped},
+        {"id": SWIPE, "content": "b", "swipeIndex": 1, **swiped},
+    ]
+    store.chats.add_messages(CHAT, several)
+    store.chats.set_avatar_override(CHAT, HERO, PICTURE)
+
+
+def _add_message(store: Store) -> Any:
+    fields = {"id": NEW_MESSAGE, "role": "USER", "content": "new " * 50, "createdAt": "2025-04-01T00:00:00.000Z"}
+    return store.chats.add_message(CHAT, fields)
 
 
 def _create_character(store: Store) -> Any:
@@ -75,10 +118,19 @@ OPERATIONS: dict[str, Operation] = {
     "tag-create": lambda store: store.tags.create({"id": NEW_TAG, "userId": ADA, "name": "New"}),
     "tag-update": lambda store: store.tags.update(ELF, {"name": "Dwarf"}),
     "tag-delete": lambda store: store.tags.delete(ELF),
+    "message-add": _add_message,
+    "message-update": lambda store: store.chats.update_message(FIRST, {"content": "changed"}),
+    "message-delete": lambda store: store.chats.delete_message(SECOND),
+    "chat-delete": lambda store: store.chats.delete(CHAT),
+    "image-delete": lambda store: store.images.delete(PICTURE),
+    "default-switch": lambda store: store.profiles.set_default(OTHER_PROFILE),
     "user-create": lambda store: store.users.create(dict(_OLDER)),
     "user-update": lambda store: store.users.update(ADA, {"name": "Ada Lovelace"}),
     "user-delete": lambda store: store.users.delete(ADA),
 }
+# Changes of several files that `json` mode does not make one unit of: a kill in between leaves what was counted, or
+# what follows from another record, behind the records themselves (see docs/json-mode.md).
+NOT_ONE_UNIT_IN_JSON = {"message-add", "message-delete", "chat-delete", "image-delete"}
 # One file each: there is nothing in between.
 SINGLE_FILE = {"character-rename", "tag-create", "tag-update", "user-update"}
 # Schema and name, in the order in which they can be filled.
@@ -175,7 +227,8 @@ def _copy(source: Path, target: Path) -> None:
         elif not target.exists() or not source.samefile(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.unlink(missing_ok=True)
-            (os.link if source.suffix in (".json", ".jsonl") else shutil.copyfile)(source, target)
+            whole = source.suffix == ".json" or source.name == "index.jsonl"  # a chat's file is written to in place
+            (os.link if whole else shutil.copy2)(source, target)
         return
     target.mkdir(parents=True, exist_ok=True)
     for name in {part.name for folder in (source, target) for part in folder.iterdir()}:

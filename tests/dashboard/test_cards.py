@@ -1,16 +1,25 @@
-"""Importing cards through the pages: nothing is written before the yes, and a broken file stops no other."""
+"""Cards through the pages: nothing is imported before the yes, a broken file stops no other, and what was imported goes
+out as it came."""
 
+import base64
 import io
 import json
 import os
 from collections.abc import Callable
+from typing import Any
+from unittest.mock import Mock
 
+import pytest
+from PIL import Image as Picture
 from werkzeug.test import TestResponse
 
 from dashboard import uploads
 from store import Store
+from store.cards import read_card
+from store.errors import DatabaseError, StorageFullError
 from tests.dashboard.entering import Visitor, token_in
-from tests.factories import make_tag, make_user
+from tests.factories import make_character, make_image, make_tag, make_user
+from tests.store.cards.making import make_card_png, make_png, make_v2, make_v3
 
 
 def card(name: str, *tags: str) -> bytes:
@@ -22,6 +31,12 @@ def upload(visitor: Visitor, **files: bytes) -> TestResponse:
     token = token_in(visitor.get("/admin/cards/"))
     sent = [(io.BytesIO(data), f"{name}.json") for name, data in files.items()]
     fields = {"csrf_token": token, "files": sent}
+    return visitor.post("/admin/cards/upload", fields, content_type="multipart/form-data")
+
+
+def upload_files(visitor: Visitor, *files: tuple[bytes, str]) -> TestResponse:
+    token = token_in(visitor.get("/admin/cards/"))
+    fields = {"csrf_token": token, "files": [(io.BytesIO(data), name) for data, name in files]}
     return visitor.post("/admin/cards/upload", fields, content_type="multipart/form-data")
 
 
@@ -86,6 +101,106 @@ def test_the_same_card_twice_is_left_out_unless_it_is_chosen(editor: Visitor, st
     preview = editor.get(upload(editor, one=card("Lyra"), two=card("Lyra")).headers["Location"])
     assert "The same card as one.json" in preview.text
     assert preview.text.count(" checked>") == 1
+
+
+def test_the_picture_of_a_card_is_kept_as_the_picture_of_its_character(editor: Visitor, store: Store) -> None:
+    user = make_user(store)
+    data = make_card_png(make_png((60, 40), color="teal"), ccv3=make_v3(name="Lyra"))
+    place = upload_files(editor, (data, "lyra.png"), (data, "again.png"))
+    preview = editor.get(place.headers["Location"])
+    assert "with its picture" in preview.text
+    assert "picture not yet" not in preview.text
+    assert run(editor, preview, 0, 1, user=user.id).status_code == 303
+    first, second = store.characters.find_all()
+    (image,) = store.images.find_all()  # both cards have the same
+    assert first.defaultImageId == second.defaultImageId == image.id
+    assert (image.filename, image.source, image.width, image.height) == ("lyra.png", "import", 60, 40)
+    bytes_kept = store.public.read(image.relativePath)
+    assert bytes_kept.startswith(b"\x89PNG")
+    assert b"ccv3" not in bytes_kept
+    assert f"/admin/images/thumb/?id={image.id}" in editor.get("/admin/characters/").text
+
+
+def test_a_picture_that_cannot_be_kept_stops_no_character(
+    editor: Visitor, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = make_user(store)
+    refusal = Mock(side_effect=StorageFullError("No space is left."))
+    monkeypatch.setattr(store.public, "save", refusal)
+    data = make_card_png(chara=make_v2(name="Lyra"))
+    preview = editor.get(upload_files(editor, (data, "lyra.png")).headers["Location"])
+    answer = run(editor, preview, 0, user=user.id)
+    (character,) = store.characters.find_all()
+    assert character.defaultImageId is None
+    assert "Without its picture: 1 character. lyra.png: No space is left." in editor.get(answer.location).text
+
+
+def test_a_character_that_is_refused_leaves_no_image(
+    editor: Visitor, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = make_user(store)
+    monkeypatch.setattr(store.characters, "create", Mock(side_effect=DatabaseError("The database is gone.")))
+    data = make_card_png(chara=make_v2(name="Lyra"))
+    preview = editor.get(upload_files(editor, (data, "lyra.png")).headers["Location"])
+    run(editor, preview, 0, user=user.id)
+    assert store.images.find_all() == []
+    assert [path for path in store.settings.public_dir.rglob("*") if path.is_file()] == []
+
+
+# What other programs write that Quilltap has no field for, numbers that a float would change among it.
+RICH = {
+    "tags": ["Elf", "elf", " Druid "],
+    "extensions": {"depth_prompt": {"depth": 4, "weight": 0.10}, "big": 12345678901234567890123},
+    "alternate_greetings": ["Hello.", ""],
+    "creator": "Größe 🌿",
+    "future_field": [1.50, None, {"kept": True}],
+}
+
+
+@pytest.mark.parametrize("form", ["png", "json"])
+@pytest.mark.parametrize(("keyword", "make"), [("chara", make_v2), ("ccv3", make_v3)])
+def test_a_card_that_is_imported_and_exported_untouched_holds_the_same(
+    editor: Visitor, viewer: Visitor, store: Store, keyword: str, make: Callable[..., dict[str, Any]], form: str
+) -> None:
+    user, source = make_user(store), make(name="Lyra “of the Glade”", **RICH)
+    picture = make_png((60, 40), color="teal")
+    preview = editor.get(upload_files(editor, (make_card_png(picture, **{keyword: source}), "a.png")).location)
+    run(editor, preview, 0, user=user.id)
+    (character,) = store.characters.find_all()
+    page = viewer.get(f"/admin/characters/details/?id={character.id}").text
+    address = f"/admin/characters/card/?id={character.id}&format={form}"
+    assert address.replace("&", "&amp;") in page
+    answer = viewer.get(address)
+    assert answer.headers["Content-Type"].partition(";")[0] == {"png": "image/png", "json": "application/json"}[form]
+    assert answer.headers["Content-Disposition"].startswith('attachment; filename="Lyra _of the Glade_')
+    if form == "png":
+        assert Picture.open(io.BytesIO(answer.data)).getpixel((5, 5)) == Picture.open(io.BytesIO(picture)).getpixel(
+            (5, 5)
+        )
+        texts = Picture.open(io.BytesIO(answer.data)).text  # type: ignore[attr-defined]
+        assert texts.keys() == {"chara", "ccv3"}
+        exported = json.loads(base64.b64decode(texts[keyword]), parse_float=str, parse_int=str)
+    else:
+        exported = json.loads(answer.data, parse_float=str, parse_int=str)
+    original = json.loads(json.dumps(source), parse_float=str, parse_int=str)
+    if form == "json" and keyword == "chara":  # the JSON is always V3: what a V2 card said is all in it
+        assert {key: exported["data"][key] for key in original["data"]} == original["data"]
+        assert exported["spec"] == "chara_card_v3"
+    else:
+        assert exported == original
+    again = read_card(answer.data, "again")
+    assert (again.fields["name"], again.tags) == (character.name, ["Elf", "Druid"])
+
+
+def test_a_character_without_a_picture_has_a_card_too(viewer: Visitor, store: Store) -> None:
+    character = make_character(store, "Lyra")
+    answer = viewer.get(f"/admin/characters/card/?id={character.id}")
+    assert read_card(answer.data, "lyra.png").fields["name"] == "Lyra"
+    gone = make_character(store, "Bram", defaultImageId=make_image(store).id)
+    assert viewer.get(f"/admin/characters/card/?id={gone.id}").status_code == 200
+    assert viewer.get("/admin/characters/card/?id=nobody").status_code == 404
+    nameless = make_character(store, " ")
+    assert viewer.get(f"/admin/characters/card/?id={nameless.id}").status_code == 422
 
 
 def test_files_of_somebody_else_are_not_shown(editor: Visitor, sign_in: Callable[[str], Visitor]) -> None:

@@ -8,9 +8,11 @@ from click.testing import Result
 from flask import Flask
 
 from store import Store
+from store.cards import read_card
 from tests.crash.reader import differences, read_sql
 from tests.dashboard.test_cards import card
-from tests.factories import files_below, make_user
+from tests.factories import files_below, make_character, make_image, make_user
+from tests.store.cards.making import make_card_png, make_v2
 
 
 def call(tandem: Flask, *words: str) -> Result:
@@ -37,6 +39,42 @@ def test_cards_are_imported_and_a_broken_one_stops_no_other(tandem: Flask, store
     assert [tag.name for tag in store.tags.find_all()] == ["Elf"]
 
 
+def test_a_card_is_exported_with_its_picture_and_overwrites_nothing(
+    tandem: Flask, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_user(store)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.png").write_bytes(make_card_png(chara=make_v2(name="Lyra", tags=["Elf"])))
+    assert call(tandem, "cards", "import", "a.png").exit_code == 0
+    (character,) = store.characters.find_all()
+    assert character.defaultImageId is not None
+    told = call(tandem, "cards", "export", character.id)
+    assert (told.exit_code, told.stdout) == (0, "Wrote Lyra.png.\n")
+    card_ = read_card((tmp_path / "Lyra.png").read_bytes(), "Lyra.png")
+    assert (card_.fields["name"], card_.tags, card_.image is not None) == ("Lyra", ["Elf"], True)
+    again = call(tandem, "cards", "export", character.id)
+    assert (again.exit_code, again.stdout) == (1, "")
+    assert "There is a file Lyra.png already." in again.stderr
+    assert call(tandem, "cards", "export", character.id, "--format", "json", "--output", "b.json").exit_code == 0
+    assert json.loads((tmp_path / "b.json").read_bytes())["data"]["name"] == "Lyra"
+    piped = call(tandem, "cards", "export", character.id, "--format", "json", "--output", "-")
+    assert piped.stdout_bytes == (tmp_path / "b.json").read_bytes()
+    assert call(tandem, "cards", "export", character.id, "--output", "no/such/folder").exit_code == 1
+
+
+def test_who_is_not_there_or_has_no_picture_is_told_of(
+    tandem: Flask, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = call(tandem, "cards", "export", "nobody")
+    assert told.exit_code == 1
+    assert "There is no character nobody." in told.stderr
+    character = make_character(store, "Lyra", defaultImageId=make_image(store).id)
+    told = call(tandem, "cards", "export", character.id)
+    assert told.exit_code == 0
+    assert "The picture of “Lyra” is missing" in told.stderr
+
+
 def test_a_dry_run_imports_nothing(tandem: Flask, store: Store, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(card("Lyra"))
     told = call(tandem, "cards", "import", "--dry-run", "--user", "mira@example.org", str(tmp_path / "a"))
@@ -58,8 +96,9 @@ def test_an_import_needs_somebody_the_cards_belong_to(tandem: Flask, store: Stor
 def test_the_demo_library_is_loaded_once_and_lies_on_both_sides(
     tandem: Flask, store: Store, sqlite_url: str, tmp_path: Path
 ) -> None:
-    assert "Loaded 17 records." in call(tandem, "demo", "load").stdout
+    assert "Loaded 28 records." in call(tandem, "demo", "load").stdout
     assert "there already" in call(tandem, "demo", "load").stdout
+    store.catch_up()  # also what the lines of chats say about their messages
     assert differences(read_sql(sqlite_url), files_below(tmp_path / "data")) == []
 
 

@@ -12,6 +12,8 @@ from tests.dashboard.entering import Visitor, a_tandem, make_account, token_in
 
 ROLES = ("stranger", "viewer", "editor", "admin")
 EVERYBODY = {"entrance.login", "entrance.setup", "health.healthz", "health.readyz", "static"}
+PROFILES = ("profiles", "image_profiles")
+SIGN_IN = ("accounts", "sessions", "tokens")
 # Endpoint -> who may GET it at least, who may POST it at least. A new endpoint has to be written down here.
 READ = {
     **dict.fromkeys(
@@ -21,18 +23,37 @@ READ = {
     **{f"{noun}.details_view": "viewer" for noun in ("characters", "personas", "tags", "users")},
     **{f"{noun}.create_view": "editor" for noun in ("characters", "personas", "tags", "users")},
     **{f"{noun}.{page}_view": "editor" for noun in ("characters", "personas", "tags") for page in ("edit", "delete")},
-    **dict.fromkeys(["cards.index", "cards.preview"], "editor"),
+    **dict.fromkeys(["cards.index", "cards.preview", "users.edit_view", "keys.replace"], "editor"),
+    **{f"{noun}.{page}_view": "viewer" for noun in (*PROFILES, "keys", *SIGN_IN) for page in ("index", "details")},
+    **{f"{noun}.{page}_view": "editor" for noun in (*PROFILES, "keys") for page in ("create", "edit", "delete")},
+    **{f"{noun}.delete_view": "editor" for noun in SIGN_IN},
+    **{f"{noun}.{page}": role for noun in PROFILES for page, role in (("suggest", "viewer"), ("keys", "editor"))},
+}
+READ |= {
+    **dict.fromkeys([f"images.{page}" for page in ("index_view", "details_view", "picture", "thumb")], "viewer"),
+    **{f"images.{page}_view": "editor" for page in ("create", "edit", "delete")},
+    "characters.card": "viewer",
+}
+READ |= {
+    **{f"chats.{page}": "viewer" for page in ("index_view", "details_view", "suggest", "picture", "thumb")},
+    **{f"messages.{page}_view": "viewer" for page in ("index", "details")},
+    **{f"{noun}.{page}_view": "editor" for noun in ("chats", "messages") for page in ("create", "edit", "delete")},
 }
 WRITE = {
     "entrance.logout": "viewer",
     "admin.fill": "editor",
-    "users.create_view": "editor",
+    **dict.fromkeys(["users.create_view", "users.edit_view", "keys.replace"], "editor"),
+    **{f"{noun}.make_default": "editor" for noun in PROFILES},
+    **{f"{noun}.{page}_view": "editor" for noun in SIGN_IN for page in ("delete", "action")},
     **{
         f"{noun}.{page}_view": "editor"
-        for noun in ("characters", "personas", "tags")
+        for noun in ("characters", "personas", "tags", *PROFILES, "keys")
         for page in ("create", "edit", "delete", "action")
     },
     **dict.fromkeys(["characters.favorite", "personas.link", "personas.unlink", "cards.upload", "cards.run"], "editor"),
+    **{f"images.{page}_view": "editor" for page in ("create", "edit", "delete", "action")},
+    **dict.fromkeys(["images.tag", "images.untag", "chats.action_view", "chats.avatar"], "editor"),
+    **{f"{noun}.{page}_view": "editor" for noun in ("chats", "messages") for page in ("create", "edit", "delete")},
 }
 
 
@@ -42,7 +63,7 @@ def tandem(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     root: Path = tmp_path_factory.mktemp("addresses")
     with a_tandem(root) as app:
         store = app.extensions["tandem_store"]
-        load_demo(store.users, store.tags, store.personas, store.characters)
+        load_demo(store)
         for role in ROLES[1:]:
             make_account(app, role, role)
         yield app

@@ -11,9 +11,21 @@ from dashboard.views.base import RepositoryView
 from store import Store
 from tests.dashboard.browsing import form_in, submit
 from tests.dashboard.entering import PAGE, Visitor
-from tests.factories import make_character, make_persona, make_tag, make_user
+from tests.factories import (
+    make_account,
+    make_character,
+    make_image_profile,
+    make_key,
+    make_persona,
+    make_profile,
+    make_session,
+    make_tag,
+    make_token,
+    make_user,
+)
 
-NOUNS = ("characters", "personas", "tags", "users")
+NOUNS = ("characters", "personas", "tags", "users", "keys", "profiles", "image-profiles")
+SIGN_IN = ("accounts", "sessions", "tokens")
 FETCH = {"Accept": "*/*", "Sec-Fetch-Mode": "cors"}
 
 
@@ -24,8 +36,16 @@ def pages(store: Store) -> list[str]:
     persona = make_persona(store, "Traveller", tags=[tag.id])
     links = [{"personaId": persona.id, "isDefault": True}]
     alice = make_character(store, "Alice", tags=[tag.id], personaLinks=links, sillyTavernData={"a": 1})
-    ids = dict(zip(NOUNS, (alice.id, persona.id, tag.id, user.id), strict=True))
-    found = ["/admin/", "/admin/counts"]
+    key = make_key(store)
+    profile = make_profile(store, "Everyday", apiKeyId=key.id, tags=[tag.id], baseUrl="http://localhost:11434")
+    painter = make_image_profile(store, "Painter", apiKeyId=key.id, isDefault=True)
+    signed_in = (make_account(store).id, make_session(store).id, make_token(store).id)
+    ids = dict(zip(NOUNS, (alice.id, persona.id, tag.id, user.id, key.id, profile.id, painter.id), strict=True))
+    found = ["/admin/", "/admin/counts", f"/admin/keys/replace/?id={key.id}", f"/admin/users/edit/?id={user.id}"]
+    for noun, record_id in zip(SIGN_IN, signed_in, strict=True):
+        found += [f"/admin/{noun}/", f"/admin/{noun}/?page=9"]
+        if noun != "tokens":  # an address names no token by itself
+            found += [f"/admin/{noun}/{page}/?id={record_id}" for page in ("details", "delete")]
     for noun, record_id in ids.items():
         found += [f"/admin/{noun}/", f"/admin/{noun}/?search=nothing", f"/admin/{noun}/?page=9", f"/admin/{noun}/new/"]
         found.append(f"/admin/{noun}/details/?id={record_id}")
@@ -76,9 +96,9 @@ def test_inline_edit_lookup_and_export_have_no_address(editor: Visitor, noun: st
     assert editor.post(f"/admin/{noun}/{path}", {"csrf_token": form["csrf_token"]}).status_code == 404
 
 
-def test_users_cannot_be_edited_or_deleted_by_any_address(editor: Visitor, store: Store) -> None:
+def test_users_cannot_be_deleted_by_any_address(editor: Visitor, store: Store) -> None:
     user = make_user(store)
-    for path in ("edit", "delete", "action"):
+    for path in ("delete", "action"):
         assert editor.get(f"/admin/users/{path}/?id={user.id}").status_code == 404
 
 

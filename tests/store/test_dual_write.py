@@ -10,14 +10,46 @@ import pytest
 
 from store import Store, compare_entities, dual_write, log_consistency_issue, validate_dual_write_result
 from store.comparing import Comparison
-from tests.factories import make_character, make_user, open_test_store
+from tests.factories import make_character, make_chat, make_profile, make_user, open_test_store
 
+FILE = {"filename": "new.png", "filepath": "uploads/new.png", "mimeType": "image/png", "size": 1}
+# What a new record of each kind needs besides its owner; and below, a change that shows in it.
 NEW: dict[str, dict[str, Any]] = {
     "user": {"email": "new@example.org"},
+    "account": {"type": "oauth", "provider": "google", "providerAccountId": "1"},
+    "session": {"sessionToken": "abc", "expires": "2099-01-01T00:00:00.000Z"},
+    "token": {"token": "abc", "identifier": "new@example.org", "expires": "2099-01-01T00:00:00.000Z"},
     "tag": {"name": "New"},
+    "key": {"label": "New", "provider": "OPENAI", "keyEncrypted": "aa", "keyIv": "bb", "keyAuthTag": "cc"},
+    "profile": {"name": "New", "provider": "OPENAI", "modelName": "gpt-4o"},
+    "image_profile": {"name": "New", "provider": "GROK", "modelName": "aurora"},
+    "image": FILE,
     "persona": {"name": "New", "description": ""},
     "character": {"name": "New", **dict.fromkeys(("description", "personality", "scenario", "firstMessage"), "")},
+    "chat": {"title": "New"},
+    "attachment": FILE,
 }
+CHANGED = {
+    "account": "scope",
+    "session": "sessionToken",
+    "token": "identifier",
+    "key": "label",
+    "image": "filename",
+    "chat": "title",
+    "attachment": "filename",
+}
+
+
+def fields_for(store: Store, kind: str) -> dict[str, Any]:
+    """A new record's fields, with links to records that are there."""
+    if kind in ("user", "token"):
+        return NEW[kind]
+    if kind == "attachment":
+        return {**NEW[kind], "chatId": make_chat(store).id}
+    fields = {**NEW[kind], "userId": make_user(store).id}
+    if kind == "chat":
+        fields |= {"characterId": make_character(store).id, "connectionProfileId": make_profile(store).id}
+    return fields
 
 
 @pytest.fixture
@@ -29,11 +61,12 @@ def store(tmp_path: Path, database_url: str) -> Iterator[Store]:
 
 @pytest.mark.parametrize("kind", NEW)
 def test_a_record_is_created_changed_and_deleted_on_both_sides(store: Store, kind: str) -> None:
-    fields = NEW[kind] if kind == "user" else {**NEW[kind], "userId": make_user(store).id}
-    made = getattr(dual_write, f"create_{kind}_with_dual_write")(store, fields)
+    made = getattr(dual_write, f"create_{kind}_with_dual_write")(store, fields_for(store, kind))
     assert validate_dual_write_result(made) == []
     assert (made.sources.sql, made.sources.json, made.sources.consistent) == (True, True, True)
-    changed = getattr(dual_write, f"update_{kind}_with_dual_write")(store, made.value.id, {"name": "Changed"})
+    change = {CHANGED.get(kind, "name"): "Changed"}
+    changed = getattr(dual_write, f"update_{kind}_with_dual_write")(store, made.value.id, change)
+    assert changed.value != made.value
     assert validate_dual_write_result(changed) == []
     assert store.compare(kind, made.value.id).state == "equal"
     gone = getattr(dual_write, f"delete_{kind}_with_dual_write")(store, made.value.id)
@@ -43,7 +76,11 @@ def test_a_record_is_created_changed_and_deleted_on_both_sides(store: Store, kin
 
 
 def test_every_kind_has_its_named_writes(store: Store) -> None:
-    assert store.repositories.keys() == NEW.keys()
+    assert list(store.repositories) == list(NEW)
+    named = {name for name in vars(dual_write) if name.endswith("_with_dual_write")}
+    assert named == {f"{verb}_{kind}_with_dual_write" for kind in NEW for verb in ("create", "update", "delete")}
+    with pytest.raises(AttributeError, match="create_avatar_with_dual_write"):
+        dual_write.create_avatar_with_dual_write  # noqa: B018
 
 
 def test_a_side_that_does_not_hold_what_was_written_is_told_and_logged(

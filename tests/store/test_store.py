@@ -10,9 +10,18 @@ from store import Store, open_store
 from store.errors import DatabaseError, InvalidRecordError, StoreError, UnreadableError
 from tests.factories import (
     assert_everything_is_equal,
+    make_account,
     make_character,
+    make_chat,
+    make_image,
+    make_image_profile,
+    make_key,
+    make_message,
     make_persona,
+    make_profile,
+    make_session,
     make_tag,
+    make_token,
     make_user,
     open_test_store,
     put,
@@ -86,43 +95,52 @@ def test_one_side_has_nothing_to_be_compared_with(tmp_path: Path, backend: str) 
 def test_both_sides_are_counted_model_by_model(store: Store) -> None:
     tag = make_tag(store)
     persona = make_persona(store, tags=[tag.id])
-    make_character(store, tags=[tag.id], personaLinks=[{"personaId": persona.id}])
-    data = store.settings.data_dir
-    put(data, "chats/index.jsonl", '{"id": "a", "tags": ["x", "y"]}\n{"id": "b"}\n')
-    put(data, "chats/a.jsonl", '{"type": "message"}\n{"type": "message"}\n')
-    put(data, "settings/connection-profiles.json", '{"apiKeys": [{}], "llmProfiles": [{"tags": ["x"]}, {}]}')
-    put(data, "settings/image-profiles.json", '{"profiles": [{"tags": ["x"]}]}')
-    put(data, "binaries/index.jsonl", '{"type": "image", "tags": ["x"]}\n{"type": "chat_file"}\n{"type": "avatar"}\n')
-    put(data, "auth/accounts.json", "[{}, {}]")
-    put(data, "auth/sessions.jsonl", "{}\n")
+    character = make_character(store, tags=[tag.id], personaLinks=[{"personaId": persona.id}])
+    store.users.update_chat_settings(tag.userId, {"avatarDisplayMode": "NEVER"})
+    key, image = make_key(store), make_image(store)
+    store.images.add_tag(image.id, tag.id)
+    profile = make_profile(store, apiKeyId=key.id, tags=[tag.id])
+    make_image_profile(store, tags=[tag.id])
+    chat = make_chat(store, characterId=character.id, connectionProfileId=profile.id, tags=[tag.id])
+    store.chats.set_avatar_override(chat.id, character.id, image.id)
+    file = {"chatId": chat.id, "filename": "a.txt", "filepath": "uploads/a.txt", "mimeType": "text/plain", "size": 1}
+    store.attachments.create(file)
+    for make in (make_account, make_session, make_token):
+        make(store)
+    for _ in range(2):
+        make_message(store, chat)
     counts = store.counts()
     assert len(counts) == 23
-    for model in ("User", "Tag", "Persona", "PersonaTag", "Character", "CharacterTag", "CharacterPersona"):
-        assert (counts[model].sql, counts[model].json) == (1, 1)
-    assert {model: told.json for model, told in counts.items() if told.json and not told.sql} == {
-        "Chat": 2,
-        "ChatTag": 2,
-        "Message": 2,
-        "ApiKey": 1,
-        "ConnectionProfile": 2,
-        "ConnectionProfileTag": 1,
-        "ImageProfile": 1,
-        "ImageProfileTag": 1,
-        "Image": 1,
-        "ImageTag": 1,
-        "ChatFile": 1,
-        "Account": 2,
-        "Session": 1,
+    assert {model: (told.sql, told.json) for model, told in counts.items() if model != "Message"} == {
+        model: (1, 1) for model in counts if model != "Message"
+    }
+    assert (counts["Message"].sql, counts["Message"].json) == (2, 2)
+    with store.database.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM tandem_outbox")
+    (store.settings.data_dir / f"chats/{chat.id}.jsonl").unlink()
+    (store.settings.data_dir / "settings/connection-profiles.json").unlink()
+    told = {model: (one.sql, one.json) for model, one in store.counts().items() if one.sql != one.json}
+    assert told == {
+        "Message": (2, 0),
+        "ApiKey": (1, 0),
+        "ConnectionProfile": (1, 0),
+        "ConnectionProfileTag": (1, 0),
     }
 
 
 def test_files_of_quilltaps_own_that_cannot_be_read_stop_no_count(store: Store) -> None:
-    put(store.settings.data_dir, "settings/connection-profiles.json", "{")
-    put(store.settings.data_dir, "chats/index.jsonl", '{"id": "a"}\ntorn')
+    chat, data = make_chat(store), store.settings.data_dir
+    put(data, "settings/connection-profiles.json", "{")
+    put(data, "chats/index.jsonl", (data / "chats/index.jsonl").read_bytes() + b'{"id": "a"}\ntorn')
+    put(data, f"chats/{chat.id}.jsonl", "torn")
+    put(data, "chats/nobodys.jsonl", "[]\n")
     counts = store.counts()
-    assert counts["Chat"].json == 1
-    assert counts["User"].json == 0
-    assert not counts["ApiKey"].json
+    assert {model: (told.sql, told.json) for model, told in counts.items() if told.sql or told.json} == {
+        "User": (1, 1),
+        "Character": (1, 1),
+        "ConnectionProfile": (1, 0),
+        "Chat": (1, 1),
+    }
 
 
 def test_the_background_loop_brings_over_what_others_write(tmp_path: Path) -> None:

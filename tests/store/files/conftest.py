@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from store import Store
+from store.files import logs
 from tests.factories import open_test_store
+from tests.store.files.lines_of_chats import PATH
 
 Opener = Callable[..., Store]
+PutChat = Callable[..., Path]
 
 
 @pytest.fixture
@@ -28,3 +32,16 @@ def opener(tmp_path: Path) -> Iterator[Opener]:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
+
+
+@pytest.fixture
+def put_chat(tmp_path: Path) -> PutChat:
+    """Lays the chat's file below the folder, from records and lines."""
+
+    def lay(*lines: dict[str, Any] | bytes) -> Path:
+        path = tmp_path / PATH
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"".join(one if isinstance(one, bytes) else logs.line(one) for one in lines))
+        return path
+
+    return lay

@@ -5,8 +5,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from store import Store
-from tests.factories import assert_everything_is_equal, assert_quilltap_reads, files_below, open_test_store
+from tests.factories import assert_everything_is_equal, assert_quilltap_reads, files_below, open_test_store, put
 
+FREE_FORM = {"sillyTavernData", "sillyTavernMetadata", "parameters", "rawResponse"}
+MOMENTS = {"createdAt", "updatedAt", "expires", "lastUsed"}
 InsertedRows = list[tuple[str, dict[str, object]]]
 
 
@@ -16,17 +18,17 @@ def insert_by_hand(store: Store, rows: InsertedRows) -> None:
     with store.database.engine.begin() as connection:
         for table, row in rows:
             values = dict(row)
-            for name in ("createdAt", "updatedAt"):
-                if on_sqlite and name in values:
+            for name in MOMENTS & values.keys():
+                if on_sqlite:
                     values[name] = f"{values[name]}000"
             columns = ", ".join(f'"{name}"' for name in values)
-            places = ", ".join(
-                f"CAST(:{n} AS jsonb)" if n == "sillyTavernData" and not on_sqlite else f":{n}" for n in values
-            )
+            places = ", ".join(f"CAST(:{n} AS jsonb)" if n in FREE_FORM and not on_sqlite else f":{n}" for n in values)
             connection.execute(sa.text(f"INSERT INTO {table} ({columns}) VALUES ({places})"), values)
 
 
-def filled(tmp_path: Path, url: str, rows: InsertedRows) -> dict[str, bytes]:
+def filled(tmp_path: Path, url: str, rows: InsertedRows, public: dict[str, bytes] | None = None) -> dict[str, bytes]:
+    for path, data in (public or {}).items():
+        put(tmp_path / "public", path, data)
     store = open_test_store(tmp_path, url, "sql")
     insert_by_hand(store, rows)
     store.close()

@@ -7,7 +7,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from store import codec
-from store.mapping import Row, Rows
+from store.mapping import MAPPINGS, Mapping, Row, Rows
+from store.mapping.messages import MESSAGES
+from store.tables import ENUMS
 from store.tables.base import JSON_NULL
 
 UUIDS = st.uuids().map(str)
@@ -24,6 +26,8 @@ MOMENTS = st.sampled_from((*_SOME_MOMENTS, "9999-12-31T23:59:59.999Z")) | st.int
     lambda ms: f"{(_FIRST + timedelta(milliseconds=ms)).isoformat(timespec='milliseconds')}Z"
 )
 MAYBE_MOMENTS = st.none() | MOMENTS
+INTEGERS = st.sampled_from([0, 1, -1, 2**31 - 1, -(2**31)]) | st.integers(-(2**31), 2**31 - 1)
+MAYBE_INTEGERS = st.none() | INTEGERS
 _NUMBERS = st.sampled_from(
     [
         "0",
@@ -171,7 +175,192 @@ def character_rows(draw: st.DrawFn, ids: st.SearchStrategy[str] = IDS, pool: Any
     }
 
 
-ROWS = {"user": user_rows, "tag": tag_rows, "persona": persona_rows, "character": character_rows}
+@st.composite
+def account_rows(draw: st.DrawFn, ids: st.SearchStrategy[str] = IDS, pool: Any = ANY) -> Rows:
+    oauth = ("refresh_token", "access_token", "token_type", "scope", "id_token", "session_state")
+    account: Row = {
+        "id": draw(ids),
+        "userId": draw(pool.users),
+        **{name: draw(TEXT) for name in ("type", "provider", "providerAccountId")},
+        **{name: draw(MAYBE_TEXT) for name in oauth},
+        "expires_at": draw(MAYBE_INTEGERS),
+    }
+    return {"accounts": [account]}
+
+
+@st.composite
+def session_rows(draw: st.DrawFn, ids: st.SearchStrategy[str] = IDS, pool: Any = ANY) -> Rows:
+    session = {"id": draw(ids), "sessionToken": draw(TEXT), "userId": draw(pool.users), "expires": draw(MOMENTS)}
+    return {"sessions": [session]}
+
+
+@st.composite
+def token_rows(draw: st.DrawFn, ids: st.SearchStrategy[str] = IDS, pool: Any = ANY) -> Rows:
+    return {"verification_tokens": [{"identifier": draw(TEXT), "token": draw(ids), "expires": draw(MOMENTS)}]}
+
+
+@st.composite
+def key_rows(draw: st.DrawFn, ids: st.SearchStrategy[str] = IDS, pool: Any = ANY) -> Rows:
+    key: Row = {
+        "id": draw(ids),
+        "userId": draw(pool.users),
+        "provider": draw(st.sampled_from(ENUMS["Provider"])),
+        **{name: draw(TEXT) for name in ("label", "keyEncrypted", "keyIv", "keyAuthTag")},
+        "isActive": draw(FLAGS),
+        "lastUsed": draw(MAYBE_MOMENTS),
+        "createdAt": draw(MOMENTS),
+        "updatedAt": draw(MOMENTS),
+    }
+    return {"api_keys": [key]}
+
+
+def _profile_rows(kind: str, providers: str, column: str) -> Any:
+    @st.composite
+    def rows(draw: st.DrawFn, ids: st.SearchStrategy[str] = IDS, pool: Any = ANY) -> Rows:
+        profile: Row = {
+            "id": draw(ids),
+            "userId": draw(pool.users),
+            "name": draw(TEXT),
+            "provider": draw(st.sampled_from(ENUMS[providers])),
+            "apiKeyId": draw(st.none() | pool.keys),
+            "baseUrl": draw(MAYBE_TEXT),
+            "modelName": draw(TEXT),
+            "parameters": draw(FREE_FORM.filter(lambda value: value is not None)),
+            "isDefault": draw(FLAGS),
+            "createdAt": draw(MOMENTS),
+            "updatedAt": draw(MOMENTS),
+        }
+        tags = draw(tag_link_rows(column, profile["id"], pool.tags))
+        return {f"{kind}s": [profile], f"{kind}_tags": tags}
+
+    return rows
+
+
+@st.composite
+def _found_bytes(draw: st.DrawFn) -> list[Row]:
+    return draw(st.sampled_from([[], [{"sha256": "0123456789abcdef" * 4}]]))
+
+
+def _image_row(draw: st.DrawFn, image_id: str, owner: str) -> Row:
+    return {
+        "id": image_id,
+        "userId": owner,
+        **{name: draw(TEXT) for name in ("filename", "filepath", "mimeType")},
+        **{name: draw(MAYBE_TEXT) for name in ("url", "generationModel", "generationPrompt")},
+        "size": draw(INTEGERS),
+        "width": draw(MAYBE_INTEGERS),
+        "height": draw(MAYBE_INTEGERS),
+        "createdAt": draw(MOMENTS),
+        "updatedAt": draw(MOMENTS),
+        "source": draw(st.sampled_from(["upload", "import", "generated", "", "Upload", "scan"])),
+    }
+
+
+@st.composite
+def image_rows(draw: st.DrawFn, ids: st.SearchStrategy[str] = IDS, pool: Any = ANY) -> Rows:
+    image = _image_row(draw, draw(ids), draw(pool.users))
+    kinds = st.sampled_from(ENUMS["ImageTagType"])
+    pairs = draw(st.lists(st.tuples(kinds, UUIDS | TEXT | pool.tags), max_size=4, unique=True))
+    tags = [
+        {"id": draw(UUIDS), "imageId": image["id"], "tagType": kind, "tagId": tag_id, "createdAt": draw(MOMENTS)}
+        for kind, tag_id in pairs
+    ]
+    return {"images": [image], "image_tags": tags, "public_bytes": draw(_found_bytes())}
+
+
+def _chat_row(draw: st.DrawFn, chat_id: str, pool: Any) -> Row:
+    return {
+        "id": chat_id,
+        "userId": draw(pool.users),
+        "characterId": draw(pool.characters),
+        "personaId": draw(st.none() | pool.personas),
+        "connectionProfileId": draw(pool.profiles),
+        "title": draw(TEXT),
+        "contextSummary": draw(MAYBE_TEXT),
+        "sillyTavernMetadata": draw(FREE_FORM),
+        "createdAt": draw(MOMENTS),
+        "updatedAt": draw(MOMENTS),
+        "imageProfileId": draw(st.none() | pool.image_profiles),
+    }
+
+
+@st.composite
+def chat_rows(draw: st.DrawFn, ids: st.SearchStrategy[str] = IDS, pool: Any = ANY) -> Rows:
+    chat = _chat_row(draw, draw(ids), pool)
+    totals = {"messageCount": draw(st.integers(1, 2**40)), "lastMessageAt": draw(MOMENTS)}
+    return {
+        "chats": [chat],
+        "chat_tags": draw(tag_link_rows("chatId", chat["id"], pool.tags)),
+        "message_totals": draw(st.sampled_from([[], [totals]])),
+    }
+
+
+def _file_row(draw: st.DrawFn, file_id: str, chat_id: str, message_id: str | None) -> Row:
+    return {
+        "id": file_id,
+        "chatId": chat_id,
+        "messageId": message_id,
+        **{name: draw(TEXT) for name in ("filename", "filepath", "mimeType")},
+        "size": draw(INTEGERS),
+        "width": draw(MAYBE_INTEGERS),
+        "height": draw(MAYBE_INTEGERS),
+        "sentToProvider": draw(FLAGS),
+        "providerError": draw(MAYBE_TEXT),
+        "createdAt": draw(MOMENTS),
+    }
+
+
+@st.composite
+def attachment_rows(draw: st.DrawFn, ids: st.SearchStrategy[str] = IDS, pool: Any = ANY) -> Rows:
+    chat = _chat_row(draw, draw(pool.chats), pool)
+    row = _file_row(draw, draw(ids), chat["id"], draw(st.none() | pool.messages))
+    return {"chat_files": [row], "chats": [chat], "public_bytes": draw(_found_bytes())}
+
+
+@st.composite
+def avatar_rows(draw: st.DrawFn, ids: st.SearchStrategy[str] = IDS, pool: Any = ANY) -> Rows:
+    image = _image_row(draw, draw(pool.images), draw(pool.users))
+    ends = {"chatId": draw(pool.chats), "characterId": draw(pool.characters), "imageId": image["id"]}
+    override = {"id": draw(ids), **ends, "createdAt": draw(MOMENTS)}
+    return {"chat_avatar_overrides": [override], "images": [image], "public_bytes": draw(_found_bytes())}
+
+
+@st.composite
+def message_rows(draw: st.DrawFn, ids: st.SearchStrategy[str] = IDS, pool: Any = ANY) -> Rows:
+    message: Row = {
+        "id": draw(ids),
+        "chatId": draw(pool.chats),
+        "role": draw(st.sampled_from(ENUMS["Role"])),
+        "content": draw(TEXT),
+        "rawResponse": draw(FREE_FORM),
+        "tokenCount": draw(MAYBE_INTEGERS),
+        "swipeGroupId": draw(MAYBE_TEXT),
+        "swipeIndex": draw(MAYBE_INTEGERS),
+        "createdAt": draw(MOMENTS),
+    }
+    files = [_file_row(draw, one, message["chatId"], message["id"]) for one in draw(unique(UUIDS))]
+    return {"messages": [message], "chat_files": files}
+
+
+ROWS: dict[str, Any] = {
+    "user": user_rows,
+    "account": account_rows,
+    "session": session_rows,
+    "token": token_rows,
+    "tag": tag_rows,
+    "key": key_rows,
+    "profile": _profile_rows("connection_profile", "Provider", "connectionProfileId"),
+    "image_profile": _profile_rows("image_profile", "ImageProvider", "imageProfileId"),
+    "image": image_rows,
+    "persona": persona_rows,
+    "character": character_rows,
+    "chat": chat_rows,
+    "attachment": attachment_rows,
+    "avatar": avatar_rows,
+    "message": message_rows,
+}
+# Messages have no shelf of their own, but a mapping like every noun's.
+ALL: dict[str, Mapping] = {**MAPPINGS, "message": MESSAGES}
 
 
 def exactly(rows: Rows) -> dict[str, list[str]]:

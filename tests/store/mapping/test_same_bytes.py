@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.factories import files_below, open_test_store
+from tests.store.mapping import golden_rows
 from tests.store.mapping.by_hand import InsertedRows, filled
 
 ADA, BOB = "aaaaaaaa-0000-4000-8000-000000000001", "user-123"
@@ -77,11 +78,21 @@ def test_both_databases_give_the_same_files(
     }
 
 
+def backwards(rows: InsertedRows) -> InsertedRows:
+    """The rows of each table the other way round."""
+    tables = list(dict.fromkeys(table for table, _ in rows))
+    return [row for name in tables for row in reversed([one for one in rows if one[0] == name])]
+
+
 def test_the_order_of_inserts_changes_no_byte(tmp_path: Path, on_sqlite: dict[str, bytes]) -> None:
-    tables = list(dict.fromkeys(table for table, _ in ROWS))
-    backwards = [row for name in tables for row in reversed([one for one in ROWS if one[0] == name])]
-    assert backwards != ROWS
-    assert filled(tmp_path / "backwards", "", backwards) == on_sqlite
+    assert backwards(ROWS) != ROWS
+    assert filled(tmp_path / "backwards", "", backwards(ROWS)) == on_sqlite
+
+
+def test_on_postgresql_every_kind_of_file_is_as_it_was_written_by_hand(tmp_path: Path, ready_postgres_url: str) -> None:
+    """Test_files_by_hand shows the same of SQLite."""
+    files = filled(tmp_path, ready_postgres_url, backwards(golden_rows.ROWS), golden_rows.PUBLIC)
+    assert files == files_below(Path(__file__).with_name("golden"))
 
 
 def test_filling_again_changes_no_byte(tmp_path: Path, on_sqlite: dict[str, bytes]) -> None:

@@ -1,17 +1,136 @@
 """Deletes follow SQL's rules on every backend, also where there are only files."""
 
+from typing import Any
+
 import pytest
 
 from store import Store
-from tests.factories import make_character, make_persona, make_tag, make_user
+from store.errors import StillInUseError
+from tests.factories import (
+    make_account,
+    make_character,
+    make_chat,
+    make_image,
+    make_image_profile,
+    make_key,
+    make_message,
+    make_persona,
+    make_profile,
+    make_session,
+    make_tag,
+    make_user,
+)
+from tests.store.repositories.making import KINDS, TAGGED, make, make_attachment
 
-MAKE = {"user": make_user, "tag": make_tag, "persona": make_persona, "character": make_character}
+
+def everything_of(store: Store, user_id: str) -> dict[str, str]:
+    """One record of every kind, all linked; kind -> id."""
+    tag, key, image = (one(store, userId=user_id).id for one in (make_tag, make_key, make_image))
+    owned = {"userId": user_id, "tags": [tag]}
+    profile, image_profile = (one(store, **owned, apiKeyId=key).id for one in (make_profile, make_image_profile))
+    persona = make_persona(store, **owned, defaultImageId=image).id
+    character = make_character(store, **owned, defaultImageId=image, personaLinks=[{"personaId": persona}]).id
+    links = {"characterId": character, "personaId": persona, "connectionProfileId": profile}
+    chat = make_chat(store, **owned, **links, imageProfileId=image_profile)
+    attachment = make_attachment(store, chatId=chat.id).id
+    make_message(store, chat, "Hello.", attachments=[attachment])
+    store.chats.set_avatar_override(chat.id, character, image)
+    store.images.add_tag(image, character, "CHARACTER")
+    store.users.update_chat_settings(user_id, {"avatarDisplayMode": "NEVER"})
+    return {
+        "user": user_id,
+        "account": make_account(store, userId=user_id).id,
+        "session": make_session(store, userId=user_id).id,
+        "tag": tag,
+        "key": key,
+        "profile": profile,
+        "image_profile": image_profile,
+        "image": image,
+        "persona": persona,
+        "character": character,
+        "chat": chat.id,
+        "attachment": attachment,
+    }
 
 
-@pytest.mark.parametrize("kind", sorted(MAKE))
+def state(store: Store) -> dict[str, dict[str, Any]]:
+    """Kind -> id -> record; and the messages of each chat."""
+    found = {kind: {one.id: one for one in repository.find_all()} for kind, repository in store.repositories.items()}
+    return {**found, "message": {chat_id: list(store.chats.get_messages(chat_id)) for chat_id in found["chat"]}}
+
+
+# The description's table. Deleting -> the kinds that go with it.
+GOES = {
+    "user": "account session tag key profile image_profile image persona character chat attachment",
+    "account": "",
+    "session": "",
+    "tag": "",
+    "key": "",
+    "image_profile": "",
+    "image": "",
+    "persona": "",
+    "character": "chat attachment",
+    "chat": "attachment",
+    "attachment": "",
+}
+# Deleting -> the kinds whose records lose a link, and which field says so.
+LOSES = {
+    "tag": dict.fromkeys(TAGGED, "tags"),
+    "key": {"profile": "apiKeyId", "image_profile": "apiKeyId"},
+    "image_profile": {"chat": "imageProfileId"},
+    "image": {"character": "defaultImageId", "persona": "defaultImageId"},
+    "persona": {"character": "personaLinks", "chat": "personaId"},
+    "character": {"persona": "characterLinks"},
+    "chat": {"character": "avatarOverrides"},
+}
+
+
+@pytest.mark.parametrize("kind", GOES)
+def test_a_delete_takes_along_and_empties_what_the_table_says_and_nothing_else(store: Store, kind: str) -> None:
+    ids = everything_of(store, make_user(store, name="Ada").id)
+    others = everything_of(store, make_user(store, name="Bob").id)
+    before = state(store)
+    assert store.repositories[kind].delete(ids[kind]).value is True
+    after = state(store)
+    gone = {one for one, record_id in ids.items() if record_id not in after[one]}
+    assert gone == {kind, *GOES[kind].split()}
+    for other, record_id in others.items():
+        assert after[other][record_id] == before[other][record_id]
+    assert after["message"][others["chat"]] == before["message"][others["chat"]]
+    changed = {one for one in ids.keys() - gone if after[one][ids[one]] != before[one][ids[one]]}
+    assert changed == LOSES.get(kind, {}).keys() | ({"character"} if kind == "image" else set())
+    for one, field in LOSES.get(kind, {}).items():
+        assert getattr(after[one][ids[one]], field) in (None, ())
+
+
+def test_a_profile_of_a_user_that_somebody_elses_chat_uses_keeps_the_user(store: Store) -> None:
+    """With the own character the chat stands in the way; with the user's character it goes."""
+    ada, bob = make_user(store, name="Ada"), make_user(store, name="Bob")
+    profile = make_profile(store, userId=ada.id)
+    chat = make_chat(store, userId=bob.id, connectionProfileId=profile.id)
+    before = state(store)
+    with pytest.raises(StillInUseError) as refused:
+        store.users.delete(ada.id)
+    assert refused.value.hint
+    assert state(store) == before
+    store.chats.update(chat.id, {"characterId": make_character(store, userId=ada.id).id})
+    assert store.users.delete(ada.id).value is True
+    assert list(store.chats.find_all()) == []
+    assert store.users.find_by_id(bob.id) == bob
+
+
+def test_users_whose_chats_use_each_others_profiles_go_together(store: Store) -> None:
+    ada, bob = make_user(store, name="Ada"), make_user(store, name="Bob")
+    for user, other in ((ada, bob), (bob, ada)):
+        make_chat(store, userId=user.id, connectionProfileId=make_profile(store, userId=other.id).id)
+    assert store.users.delete_many([ada.id, bob.id]).value == 2
+    assert {kind: found for kind, found in state(store).items() if found} == {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_is_deleted_is_gone_and_what_was_not_there_is_false(store: Store, kind: str) -> None:
-    made, repository = MAKE[kind](store), store.repositories[kind]
-    kept = MAKE[kind](store, name="Kept")
+    made, repository = make(kind, store), store.repositories[kind]
+    kept = make(kind, store, "Kept")
     assert repository.delete(made.id).value is True
     assert repository.find_by_id(made.id) is None
     assert repository.delete(made.id).value is False
@@ -19,9 +138,9 @@ def test_what_is_deleted_is_gone_and_what_was_not_there_is_false(store: Store, k
     assert list(repository.find_all()) == [kept]
 
 
-@pytest.mark.parametrize("kind", sorted(MAKE))
+@pytest.mark.parametrize("kind", KINDS)
 def test_several_are_deleted_as_one_unit(store: Store, kind: str) -> None:
-    ids = [MAKE[kind](store, name=f"N{number}").id for number in range(4)]
+    ids = [make(kind, store, f"N{number}").id for number in range(4)]
     assert store.repositories[kind].delete_many([*ids[:3], ids[0], "nobody"]).value == 3
     assert [one.id for one in store.repositories[kind].find_all()] == ids[3:]
     assert store.repositories[kind].delete_many([]).value == 0
@@ -34,9 +153,9 @@ def test_a_deleted_user_takes_everything_along_and_nothing_of_others(store: Stor
         persona = make_persona(store, userId=user.id, tags=[tag.id])
         make_character(store, userId=user.id, tags=[tag.id], personaLinks=[{"personaId": persona.id}])
     store.users.update_chat_settings(ada.id, {"avatarDisplayMode": "NEVER"})
-    before = {kind: list(store.repositories[kind].find_by_user_id(bob.id)) for kind in MAKE}
+    before = {kind: list(store.repositories[kind].find_by_user_id(bob.id)) for kind in KINDS}
     assert store.users.delete(ada.id).value is True
-    assert {kind: list(store.repositories[kind].find_all()) for kind in MAKE} == before
+    assert {kind: list(store.repositories[kind].find_all()) for kind in KINDS} == before
     assert store.users.get_chat_settings(ada.id) is None
 
 

@@ -5,14 +5,12 @@ import pytest
 from store import Store
 from store.errors import MissingReferenceError, NotFoundError
 from tests.factories import make_character, make_persona, make_tag
-
-MAKE = {"persona": make_persona, "character": make_character}
-TAGGED = sorted(MAKE)
+from tests.store.repositories.making import TAGGED, make
 
 
 @pytest.mark.parametrize("kind", TAGGED)
 def test_a_tag_is_tied_once_and_untied(store: Store, kind: str) -> None:
-    record, tag, repository = MAKE[kind](store), make_tag(store), store.repositories[kind]
+    record, tag, repository = make(kind, store), make_tag(store), store.repositories[kind]
     tied = repository.add_tag(record.id, tag.id).value
     assert tied.tags == (tag.id,)
     assert tied.extras.tagLinks[0].tagId == tag.id
@@ -25,7 +23,7 @@ def test_a_tag_is_tied_once_and_untied(store: Store, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", TAGGED)
 def test_a_tag_and_a_record_that_do_not_exist_cannot_be_tied(store: Store, kind: str) -> None:
-    record, tag, repository = MAKE[kind](store), make_tag(store), store.repositories[kind]
+    record, tag, repository = make(kind, store), make_tag(store), store.repositories[kind]
     with pytest.raises(MissingReferenceError, match="no such tag") as missing:
         repository.add_tag(record.id, "no tag")
     with pytest.raises(NotFoundError, match="nobody") as gone:
@@ -40,7 +38,7 @@ def test_a_tag_and_a_record_that_do_not_exist_cannot_be_tied(store: Store, kind:
 @pytest.mark.parametrize("kind", TAGGED)
 def test_many_are_tagged_as_one_unit(store: Store, kind: str) -> None:
     repository, tag = store.repositories[kind], make_tag(store)
-    ids = [MAKE[kind](store, name=f"N{number}").id for number in range(3)]
+    ids = [make(kind, store, f"N{number}").id for number in range(3)]
     repository.add_tag(ids[0], tag.id)
     assert repository.add_tag_to_many([*ids, ids[0]], tag.id).value == 2
     assert {one.id for one in repository.find_by_tag(tag.id)} == set(ids)
@@ -53,7 +51,7 @@ def test_many_are_tagged_as_one_unit(store: Store, kind: str) -> None:
 @pytest.mark.parametrize("kind", TAGGED)
 def test_tags_set_as_a_field_keep_the_links_that_stay(store: Store, kind: str) -> None:
     elf, orc, fox = (make_tag(store, name=name) for name in ("Elf", "Orc", "Fox"))
-    made = MAKE[kind](store, tags=[elf.id, orc.id, elf.id])
+    made = make(kind, store, tags=[elf.id, orc.id, elf.id])
     assert sorted(made.tags) == sorted([elf.id, orc.id])
     stays = next(link for link in made.extras.tagLinks if link.tagId == orc.id)
     changed = store.repositories[kind].update(made.id, {"tags": [orc.id, fox.id]}).value
@@ -65,7 +63,7 @@ def test_tags_set_as_a_field_keep_the_links_that_stay(store: Store, kind: str) -
 @pytest.mark.parametrize("kind", TAGGED)
 def test_a_record_with_a_tag_that_does_not_exist_is_not_made(store: Store, kind: str) -> None:
     with pytest.raises(MissingReferenceError):
-        MAKE[kind](store, tags=["no tag"])
+        make(kind, store, tags=["no tag"])
     assert list(store.repositories[kind].find_all()) == []
 
 
@@ -149,6 +147,6 @@ def test_favourites_one_by_one_and_many_at_once(store: Store) -> None:
 
 @pytest.mark.parametrize("kind", TAGGED)
 def test_a_changed_link_changes_the_version(store: Store, kind: str) -> None:
-    record, tag, repository = MAKE[kind](store), make_tag(store), store.repositories[kind]
+    record, tag, repository = make(kind, store), make_tag(store), store.repositories[kind]
     seen = repository.version(record)
     assert repository.version(repository.add_tag(record.id, tag.id).value) != seen

@@ -5,7 +5,17 @@ import pytest
 from store import Store
 from store.errors import InvalidValueError
 from store.repositories.contract import Query
-from tests.factories import make_character, make_persona, make_tag, make_user
+from tests.factories import (
+    make_character,
+    make_chat,
+    make_image,
+    make_message,
+    make_persona,
+    make_profile,
+    make_tag,
+    make_user,
+)
+from tests.store.repositories.making import KINDS, NOUNS, make, person
 
 
 def names(store: Store, kind: str = "character", **query: object) -> list[str]:
@@ -22,14 +32,59 @@ def test_a_list_shows_short_rows_with_tags(store: Store) -> None:
 
 
 def test_every_kind_has_a_list(store: Store) -> None:
-    user, tag, persona = make_user(store), make_tag(store), make_persona(store)
-    character = make_character(store)
-    expected = {"user": user.id, "tag": tag.id, "persona": persona.id, "character": character.id}
-    for kind, record_id in expected.items():
-        sort = "email" if kind == "user" else "name"
-        page = store.repositories[kind].list(Query(sort=sort))
-        assert [row["id"] for row in page.rows] == [record_id]
-        assert page.more is False
+    user = make_user(store)
+    links = {"characterId": make_character(store).id, "connectionProfileId": make_profile(store).id}
+    chat = make_chat(store, **links)
+    given = {"chat": {"id": "another", **links}, "attachment": {"chatId": chat.id}}
+    for kind, repository in store.repositories.items():
+        if kind not in ("user", "character", "profile"):
+            make(kind, store, **given.get(kind, {}))
+        noun = NOUNS[kind]
+        found = {person(kind, one).model_dump()[noun.key]: one for one in repository.find_all()}
+        for sort in repository.sortable:
+            page = repository.list(Query(sort=sort))
+            assert {row[noun.key] for row in page.rows} == found.keys()
+            assert page.more is False
+            assert set(page.rows[0]) - {"tags"} == set(repository.short)
+            assert list(repository.matching_ids(Query(sort=sort), 9)) == [row[noun.key] for row in page.rows]
+            assert repository.count(Query(sort=sort)) == len(found)
+        mine = repository.count(Query(user_id=user.id, sort=repository.sortable[0]))
+        assert mine == (0 if kind == "token" else len(found))
+        assert repository.count(Query(user_id="nobody", sort=repository.sortable[0])) == 0
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "session"])
+def test_every_kind_is_searched_by_what_it_is_called(store: Store, kind: str) -> None:
+    repository, text = store.repositories[kind], NOUNS[kind].text
+    make(kind, store, "Find 100% me")
+    (row,) = repository.list(Query(search="nd 100% ME", sort=repository.sortable[0])).rows
+    assert row[text] == "Find 100% me"
+    assert repository.count(Query(search="ndX100", sort=repository.sortable[0])) == 0
+
+
+def test_chats_are_sorted_by_their_last_message(store: Store) -> None:
+    """Those in which nobody spoke come first."""
+    for title, moment in (("late", "2025-02-01T00:00:00.000Z"), ("early", "2025-01-01T00:00:00.000Z"), ("none", "")):
+        chat = make_chat(store, title=title)
+        if moment:
+            make_message(store, chat, createdAt=moment)
+    titles = [row["title"] for row in store.chats.list(Query(sort="lastMessageAt")).rows]
+    assert titles == ["none", "early", "late"]
+    down = store.chats.list(Query(sort="lastMessageAt", descending=True)).rows
+    assert [(row["title"], row["messageCount"]) for row in down] == [("late", 1), ("early", 1), ("none", 0)]
+
+
+def test_a_list_is_narrowed_by_a_column(store: Store) -> None:
+    image, other = make_image(store, source="import"), make_image(store, source="generated", filename="b.png")
+    for where, expected in (
+        ((("source", "import"),), [image.id]),
+        ((("source", "generated"), ("filename", "b.png")), [other.id]),
+        ((("source", "import"), ("filename", "b.png")), []),
+    ):
+        assert list(store.images.matching_ids(Query(where=where, sort="filename"), 9)) == expected
+        assert store.images.count(Query(where=where, sort="filename")) == len(expected)
+    with pytest.raises(InvalidValueError, match="colour"):
+        store.images.list(Query(where=(("colour", "red"),), sort="filename"))
 
 
 SEARCHES = {
