@@ -62,6 +62,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         # While working, the same test on SQLite says most of what the one on PostgreSQL would.
         if "postgresql" in item.name or "postgres_url" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
+        # And of the contract of all backends, the one that has both sides.
+        if item.path.parent.name == "repositories" and "dual-sqlite" not in item.name:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -254,13 +254,18 @@ def _documents(loaded: dict[str, Rows], ids: Sequence[str]) -> Found[Message]:
 
 
 def _put_last(connection: Connection, chat_id: str, new: list[Row]) -> None:
-    """Move what was made in the very millisecond of the chat's last message behind it."""
+    """Move what was made at the very moment of the chat's last message behind it. That one may have been moved as well,
+    so it lies a little ahead; a message dated far ahead moves nothing."""
     moment = messages.c.createdAt
     newest = sa.select(moment).where(messages.c.chatId == chat_id).order_by(moment.desc()).limit(1)
     last = connection.scalar(newest) if new else None
+    if last is None:
+        return
+    behind = spell_moment(datetime.fromisoformat(last) + timedelta(milliseconds=1))
+    ahead = spell_moment(datetime.fromisoformat(last) - timedelta(seconds=1))
     for row in new:
-        if row["createdAt"] == last:
-            row["createdAt"] = spell_moment(datetime.fromisoformat(last) + timedelta(milliseconds=1))
+        if ahead <= row["createdAt"] <= last:
+            row["createdAt"] = behind
 
 
 def _new(chat_id: str, fields: dict[str, Any]) -> tuple[Rows, list[str]]:
