@@ -50,6 +50,11 @@ def absent(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+LONG = {"test_pictures", "test_picture_refusals", "test_thumbnails", "test_uploads", "test_append", "test_binaries"}
+LONG |= {"test_every_address", "test_views_images", "test_views_traps", "test_card_export"}
+LONG |= {"test_secrets", "test_round_trip", "test_aggregates", "test_log_plans", "test_public", "test_logs"}
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
@@ -62,8 +67,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         # While working, the same test on SQLite says most of what the one on PostgreSQL would.
         if "postgresql" in item.name or "postgres_url" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
+        # Modules that draw pictures, start many requests or write many files.
+        if item.path.stem in LONG:
+            item.add_marker(pytest.mark.slow)
         # And of the contract of all backends, the one that has both sides.
-        if item.path.parent.name == "repositories" and "dual-sqlite" not in item.name:
+        if item.path.parent.name == "repositories" and not (
+            item.path.stem == "test_contract" and "dual-sqlite" in item.name
+        ):
             item.add_marker(pytest.mark.slow)
 
 
