@@ -13,6 +13,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Never into the system's Python, even when .venv is half made.
 export PIP_REQUIRE_VIRTUALENV := 1
 
+# Compiling all tests anew in every run would take longer than most of them.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test quick lint bench screenshots
 

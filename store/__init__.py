@@ -4,7 +4,7 @@ import contextlib
 import logging
 from typing import Any, Final
 
-from store import capture, comparing, flags, inventory, steps
+from store import capture, comparing, flags, inventory, steps, switching
 from store.backends import Backend, DualBackend, JsonBackend, SqlBackend
 from store.comparing import Comparison, compare_entities
 from store.database import Database
@@ -15,8 +15,10 @@ from store.files.index import JsonIndex
 from store.files.public import PublicFiles
 from store.files.side import JsonSide
 from store.files.system import System
+from store.follower import Follower
+from store.following import Following
 from store.mapping import MAPPINGS
-from store.outbox import Follower, Outbox
+from store.outbox import Outbox
 from store.repositories.attachments import AttachmentsRepository
 from store.repositories.base import Repository
 from store.repositories.characters import CharactersRepository
@@ -32,6 +34,7 @@ from store.repositories.users import UsersRepository
 from store.secrets import Secrets
 from store.settings import Settings, read_settings
 from store.steps import Step
+from store.turns import Turn
 
 log = logging.getLogger("tandem")
 
@@ -45,13 +48,17 @@ class Store:
         self.settings = settings
         self.database = Database(settings.database_url)
         self.side = JsonSide(settings.data_dir, settings.own_dir, system, public_dir=settings.public_dir)
+        self.side.counts = settings.data_backend == "json"
         self.public = PublicFiles(self.side.system, settings.public_dir)
         self.secrets = Secrets(settings.encryption_master_pepper)
         self.loader = Loader(self.public)
+        self.turn = Turn(settings.data_backend, self.database, self.side)
         self.outbox = Outbox(self.database, self.side, self.loader)
+        self.outbox.check_turn = self.turn.check_files
         self._index: JsonIndex | None = None
+        self._following: Following | None = None
         self._follower: Follower | None = None
-        self._step, self._looked = steps.IN_STEP, False
+        self._step, self._looked, self._started = steps.IN_STEP, False, False
         backend = self._backend()
         self.users = UsersRepository(backend)
         self.accounts = AccountsRepository(backend)
@@ -74,10 +81,11 @@ class Store:
 
     def _backend(self) -> Backend:
         if self.settings.data_backend == "json":
-            return JsonBackend(self.index, self.side, self.loader)
+            self._json = JsonBackend(self.index, self.side, self.loader, self.turn)
+            return self._json
         if flags.is_dual_mode(self.settings):
-            return DualBackend(self.database, self.outbox, verbose=self.settings.verbose)
-        return SqlBackend(self.database, self.loader)
+            return DualBackend(self.database, self.outbox, self.turn, verbose=self.settings.verbose)
+        return SqlBackend(self.database, self.loader, self.turn)
 
     @property
     def index(self) -> JsonIndex:
@@ -86,36 +94,87 @@ class Store:
             self._index = JsonIndex(self.side)
         return self._index
 
+    @property
+    def following(self) -> Following:
+        """What brings to SQL what is newer in the files."""
+        if self._following is None:
+            self._following = Following(self.database, self.index, self.side, self.turn)
+        return self._following
+
     # ------------------------------------------------------------------ life
     def start(self, *, follow: bool = True) -> None:
         """Make ready: Quilltap's tables where there are none, our own up to date, triggers in place, what waits
-        applied.
+        applied. Processes that work with another backend write no more.
 
-        ``follow`` starts the background loop. A JSON side that cannot be written stops nothing: what waits goes on
+        ``follow`` starts the background loop. A side that cannot be written to follow stops nothing: what waits goes on
         waiting.
         """
         flags.log_backend_config(self.settings)
         self.database.prepare()
         if self.settings.data_backend == "json":
-            with self.side.lock.hold(START_WAIT_S):
-                self.side.clean()
-                self.side.remove_own(steps.BOND_FILE)  # SQL stays behind: the next dual start compares everything
-            return
-        if self.settings.data_backend == "sql":
-            return
-        self.capture_on()
-        self.outbox.apart = NotInStepError("The two sides were not looked at yet.")
-        try:
-            self.catch_up()
-        except StoreError as error:
-            log.warning("The JSON side does not follow yet: %s", error.sentence)
-        if follow:
-            self._follower = Follower(self.outbox, self.catch_up)
+            self._start_json()
+        else:
+            self._start_sql()
+        self._started = True
+        if follow and self.settings.data_backend != "sql":
+            self._follower = Follower(self._follow)
             self._follower.start()
+
+    def _start_sql(self) -> None:
+        dual = flags.is_dual_mode(self.settings)
+        if dual:
+            self.capture_on()
+            self.outbox.apart = NotInStepError("The two sides were not looked at yet.")
+        try:
+            if dual or self.settings.own_dir.is_dir():
+                with self.side.lock.hold(START_WAIT_S):
+                    self.turn.take()
+            if dual:
+                self.catch_up()
+            elif switching.follows_files(self.database):
+                self.following.apply(START_WAIT_S)
+        except StoreError as error:
+            log.warning("The other side does not follow yet: %s", error.sentence)
+
+    def _start_json(self) -> None:
+        with self.side.lock.hold(START_WAIT_S):
+            self.side.clean()
+            together = steps.FolderBond(self.database, self.side).holds()
+            self.turn.take()
+        if together:  # what waits in SQL was answered: the files have to have it before they are what counts
+            with contextlib.suppress(StoreError):
+                self.outbox.apply(START_WAIT_S)
+        lost = self.capture_on()
+        self.following.apart = switching.apart(self.database, self.side, self.outbox, self.following, together, lost)
+        with self.side.lock.hold(START_WAIT_S):
+            self.side.remove_own(steps.BOND_FILE)  # the next dual start compares everything
+        try:
+            self._json.bring_totals_over(START_WAIT_S)
+        except StoreError as error:
+            log.warning("What the lines of chats say is not up to date: %s", error.sentence)
+
+    def _follow(self) -> list[StoreError]:
+        """One round of the background loop."""
+        if flags.is_dual_mode(self.settings):
+            # With nothing waiting a problem is an old one: another process has applied what was in its way.
+            if self.outbox.problems() or not self.outbox.is_empty():
+                self.catch_up(self.outbox.totals_are_due())
+            return self.outbox.problems()
+        self.index.refresh()
+        if self._json.totals_wait():
+            self._json.bring_totals_over(1)
+        if not self.following.apart and self.following.is_due():
+            self.following.apply(1)
+        return self.following.problems()
 
     def catch_up(self, totals: bool = True) -> None:
         """Look at both sides where that was not possible yet, and bring over what waits; without ``totals`` not what
-        the lines of chats say about their messages. Raises JsonSideError."""
+        the lines of chats say about their messages. Raises JsonSideError, DatabaseError."""
+        if self.settings.data_backend == "json":
+            self._json.bring_totals_over(START_WAIT_S)
+            if not self.following.apart:
+                self.following.apply(START_WAIT_S)
+            return
         if not self._looked:
             try:
                 self.look()
@@ -129,6 +188,9 @@ class Store:
         """Stop the background loop and close every connection."""
         if self._follower:
             self._follower.stop()
+        if self.settings.data_backend == "json" and self._started:
+            with contextlib.suppress(StoreError):
+                self.catch_up()
         if self.outbox.bond and not self.outbox.apart:
             with contextlib.suppress(StoreError):
                 self.outbox.apply(1)
@@ -163,15 +225,23 @@ class Store:
 
     def look(self) -> Step:
         """Find out anew whether both sides are in step. Raises JsonSideError when that cannot be found out."""
+        if behind := switching.catch_up_with_files(self.database, self.following):
+            self.outbox.apart, self._step = behind, Step(False, behind.message, behind.hint)
+            return self._step
         with self.side.lock.hold(START_WAIT_S):
             self.side.clean()
+            self.turn.tell_files()
             self._step = steps.look(self.database, self.side, self.outbox)
+        if self._step.in_step and switching.follows_files(self.database):
+            self.following.end()
         self._looked = True
         return self._step
 
     @property
     def step(self) -> Step:
         """Whether both sides are in step; looked at anew while they are not, for a person may have done something."""
+        if self.settings.data_backend == "json" and (error := self.following.apart):
+            return Step(False, error.message, error.hint)
         if flags.is_dual_mode(self.settings) and self.outbox.apart:
             try:
                 return self.look()
@@ -186,14 +256,19 @@ class Store:
 
     # ------------------------------------------------------------------ what a person wants to know
     def pending(self, kind: str | None = None, record_id: str | None = None) -> int:
-        """How many records wait for the JSON side; 0 or 1 for a single one. Only ``dual`` has any."""
+        """How many records wait for the JSON side; 0 or 1 for a single one. Only ``dual`` has any: what waits for SQL
+        in ``json`` mode, ``following.pending()`` tells."""
         return self.outbox.pending(kind, record_id) if flags.is_dual_mode(self.settings) else 0
 
+    def waiting(self) -> int:
+        """How many records wait for the side that follows, whichever that is."""
+        return self.following.pending() if self.settings.data_backend == "json" else self.pending()
+
     def problems(self) -> list[StoreError]:
-        """What a person should know: why the JSON side lags, and what in the files cannot be read (in ``json``
+        """What a person should know: why the side that follows lags, and what in the files cannot be read (in ``json``
         mode)."""
         if self.settings.data_backend == "json":
-            return list(self.index.problems())
+            return [*self.index.problems(), *self.following.problems()]
         return self.outbox.problems() if flags.is_dual_mode(self.settings) else []
 
     def counts(self) -> dict[str, inventory.SideCounts]:

@@ -8,18 +8,29 @@ from typing import Protocol, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from store import capture
 from store.database import Database
 from store.deriving import Loader, current_state, plan_logs
 from store.errors import StoreError, UnreadableError
+from store.files import behind
 from store.files.index import JsonIndex
+from store.files.journal import Written
 from store.files.replace import Write
 from store.files.shelves import Changes, Entity
 from store.files.side import JsonSide
+from store.files.system import told_as_json_side
 from store.mapping import MAPPINGS, spoken
 from store.outbox import Outbox
 from store.repositories.contract import Result, Sources
+from store.tables.chats import chats
+from store.turns import Turn
 
 log = logging.getLogger("tandem.backends")
+
+
+class _TakenInLater(Exception):
+    """The change counts, and the index learns of it from the files."""
+
 
 T = TypeVar("T")
 # A request waits so long for the store lock before it leaves the files to the background: seconds.
@@ -49,14 +60,15 @@ class Backend(Protocol):
 class SqlBackend:
     """``sql``: the database alone."""
 
-    def __init__(self, database: Database, loader: Loader) -> None:
-        self._database, self.loader = database, loader
+    def __init__(self, database: Database, loader: Loader, turn: Turn) -> None:
+        self._database, self.loader, self._turn = database, loader, turn
 
     def reading(self, entities: Iterable[Entity] = ()) -> contextlib.AbstractContextManager[Connection]:
         return self._database.read()
 
     def changing(self, work: Callable[[Connection], T], entities: Callable[[T], Iterable[Entity]]) -> Result[T]:
         with self._database.write() as connection:
+            self._turn.check(connection)
             value = work(connection)
         return Result(value, Sources(sql=True, json=None, consistent=True))
 
@@ -73,12 +85,13 @@ class DualBackend(SqlBackend):
     Reads are answered by SQL, so that a record whose file lags is never seen old, whoever changed it.
     """
 
-    def __init__(self, database: Database, outbox: Outbox, *, verbose: bool = False) -> None:
-        super().__init__(database, outbox.loader)
+    def __init__(self, database: Database, outbox: Outbox, turn: Turn, *, verbose: bool = False) -> None:
+        super().__init__(database, outbox.loader, turn)
         self._outbox, self._verbose = outbox, verbose
 
     def changing(self, work: Callable[[Connection], T], entities: Callable[[T], Iterable[Entity]]) -> Result[T]:
         with self._database.write() as connection:
+            self._turn.check(connection)
             before = self._outbox.last_entry(connection)
             value = work(connection)
             # A write may change other records too: of a tag that goes, those that had it.
@@ -102,10 +115,11 @@ class DualBackend(SqlBackend):
 
 
 class JsonBackend:
-    """``json``: the files are the truth. The index, made fresh first, answers and carries SQL's rules."""
+    """``json``: the files are the truth. The index, made fresh first, answers and carries SQL's rules; what a change
+    means for several files is carried out wholly or not at all."""
 
-    def __init__(self, index: JsonIndex, side: JsonSide, loader: Loader) -> None:
-        self._index, self._side, self.loader = index, side, loader
+    def __init__(self, index: JsonIndex, side: JsonSide, loader: Loader, turn: Turn) -> None:
+        self._index, self._side, self.loader, self._turn = index, side, loader, turn
 
     @contextlib.contextmanager
     def reading(self, entities: Iterable[Entity] = ()) -> Iterator[Connection]:
@@ -115,25 +129,78 @@ class JsonBackend:
 
     def changing(self, work: Callable[[Connection], T], entities: Callable[[T], Iterable[Entity]]) -> Result[T]:
         with self._side.lock.hold(WRITE_WAIT_S):
-            self._index.refresh(full=True)
-            outbox = self._index.database.own.outbox
+            self._get_ready()
+            kept: list[T] = []
+            written: Written | None = None
+            try:
+                with self._index.database.write() as connection:
+                    # The files are written before the index commits: a reader is never shown what may not come to be.
+                    kept.append(work(connection))
+                    marked = self._marked(connection)
+                    files = self._planned(connection, marked)
+                    written = self._side.commit(files)
+                    if not written.finished:
+                        raise _TakenInLater
+                    self._note(connection, marked, files, written)
+            except _TakenInLater:
+                pass
+            except StoreError as error:
+                if written is None:
+                    raise
+                # The files say it, so it is done; the next look at them tells the index.
+                log.error("The index does not know yet what was written: %s", error.message)
+        return Result(kept[0], Sources(sql=None, json=True, consistent=True))
+
+    def bring_totals_over(self, timeout: float = 0) -> None:
+        """Bring up to date what the lines of chats say about their messages. Raises JsonSideError."""
+        with self._side.lock.hold(timeout):
+            self._get_ready()
             with self._index.database.write() as connection:
-                # The files are written before the index commits: whatever fails first leaves files and index as they
-                # were.
-                value = work(connection)
-                marked = {(row.kind, row.entity_id) for row in connection.execute(sa.select(outbox))}
-                files, unwritable = plan_logs(connection, self._side, marked)
-                changes, unfit = current_state(connection, self.loader, marked)
-                others, refused = self._side.plan(changes, files)
-                hidden = (*self._hiding_from(changes), *self._hiding_attachments(files))
-                problems = (*unwritable.values(), *unfit.values(), *refused.values(), *hidden)
-                for problem in problems:
-                    raise problem
-                files = {**files, **others}
-                self._side.write(files)
-                self._index.wrote(connection, files)
-                connection.execute(sa.delete(outbox))
-        return Result(value, Sources(sql=None, json=True, consistent=True))
+                marked = self._marked(connection, totals=True)
+                there = set(connection.scalars(sa.select(chats.c.id)))
+                changes, unfit = current_state(connection, self.loader, {one for one in marked if one[1] in there})
+                files, refused = self._side.plan(changes)
+                for (_, chat_id), problem in {**unfit, **refused}.items():
+                    log.warning("The line of chat %s stays as it is: %s", chat_id, problem.message)
+                written = self._side.commit(files)
+                if written.finished:
+                    self._note(connection, marked, files, written)
+
+    def totals_wait(self) -> bool:
+        """Whether the line of any chat may not be up to date."""
+        outbox = self._index.database.own.outbox
+        with self._index.database.read() as connection:
+            return connection.execute(sa.select(outbox.c.seq).limit(1)).first() is not None
+
+    def _get_ready(self) -> None:
+        self._turn.check_files()
+        self._side.journal.recover(changing=True)
+        self._index.take_in()
+
+    def _marked(self, connection: Connection, *, totals: bool = False) -> set[Entity]:
+        """The records whose rows changed; with ``totals`` the chats whose lines may say something old."""
+        outbox = self._index.database.own.outbox
+        found = connection.execute(sa.select(outbox).where((outbox.c.kind == capture.TOTALS) == totals))
+        return {(row.kind, row.entity_id) for row in found}
+
+    def _planned(self, connection: Connection, marked: set[Entity]) -> dict[str, Write]:
+        """What to write. Raises when any of it cannot be written: then nothing is."""
+        with told_as_json_side(self._side.data_dir):
+            files, unwritable = plan_logs(connection, self._side, marked)
+        changes, unfit = current_state(connection, self.loader, marked)
+        others, refused = self._side.plan(changes, files)
+        hidden = (*self._hiding_from(changes), *self._hiding_attachments(files))
+        for problem in (*unwritable.values(), *unfit.values(), *refused.values(), *hidden):
+            raise problem
+        return {**files, **others}
+
+    def _note(self, connection: Connection, marked: set[Entity], files: dict[str, Write], written: Written) -> None:
+        """Remember in the index what the files hold now, and that SQL does not have it yet."""
+        outbox = self._index.database.own.outbox
+        self._index.wrote(connection, files, written.signatures)
+        totals = {one for one in marked if one[0] == capture.TOTALS}
+        behind.add(connection, sorted(marked - totals))
+        connection.execute(sa.delete(outbox).where((outbox.c.kind == capture.TOTALS) == bool(totals)))
 
     def _hiding_from(self, changes: dict[str, Changes]) -> list[UnreadableError]:
         """What cannot be read and may be one of the records that seem to be gone, or point at one of them."""

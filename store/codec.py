@@ -16,7 +16,8 @@ from store.errors import InvalidValueError
 # PostgreSQL's numeric holds that many digits before and after the point; what is beyond has no home on the SQL side.
 MAX_INTEGER_DIGITS = 131_072
 MAX_SCALE = 16_383
-MAX_DEPTH = 200
+MAX_DEPTH = 200  # of a free-form value
+DEPTH_AROUND = 8  # levels that a record and its file may put around such a value
 MAX_WRITTEN_OUT = 1_000_000  # digits that all exponents of one text may stand for
 
 _INT64_FROM, _INT64_TO = -(2**63), 2**63 - 1
@@ -77,7 +78,7 @@ def loads(data: bytes | str) -> Any:
     """Parse JSON without losing a digit; of double keys the last counts; key order is kept.
 
     Raises JsonSyntaxError with its place, InvalidValueError for NaN, Infinity, NUL characters, lone surrogates, nesting
-    over 200 levels and endless numbers.
+    over 200 levels (not counting what a file puts around a value) and endless numbers.
     """
     text = data if isinstance(data, str) else _decoded(data)
     numbers = _Numbers()
@@ -87,7 +88,7 @@ def loads(data: bytes | str) -> Any:
         raise JsonSyntaxError(error.msg, error.lineno, error.colno) from error
     except RecursionError as error:
         raise InvalidValueError(f"The JSON is nested deeper than {MAX_DEPTH} levels.") from error
-    check(value)
+    check(value, -DEPTH_AROUND)  # what was written as a value of the greatest depth has to be read again
     return value
 
 

@@ -16,12 +16,14 @@
     ├── PictureError                bytes that are no picture Tandem keeps
     ├── CardError                   a character card that cannot be read (store.cards)
     │   └── PngError                a picture that cannot be read as PNG
+    ├── SwitchedError               another process has gone over to another backend
     ├── DatabaseError               the SQL side did not answer, or refused
     └── JsonSideError               the JSON side could not be read or written
         ├── UnreadableError         a file or line that cannot be parsed or validated: never taken for missing
         ├── StorageFullError        no space (or quota) left
         ├── ReadOnlyError           not writable: read-only file system or missing rights
         ├── LockedError             another process holds the store lock
+        ├── OutcomeUnknownError     the disk did not confirm a change: it may be there, or may still come
         └── NotInStepError          the two sides were never brought together, so nothing is written over either
 """
 
@@ -129,6 +131,12 @@ class DatabaseError(StoreError):
     hint_by_default = "Check DATABASE_URL and that the database runs, then try again; nothing was written."
 
 
+class SwitchedError(StoreError):
+    """Another process was started with another DATA_BACKEND; this one may only read."""
+
+    hint_by_default = "Nothing was written. Start this process anew with the same DATA_BACKEND."
+
+
 class JsonSideError(StoreError):
     """The JSON side could not be read or written."""
 
@@ -163,6 +171,12 @@ class LockedError(JsonSideError):
     """Another process holds the store lock."""
 
     hint_by_default = "Wait for the other process to finish; Tandem then writes what is missing by itself."
+
+
+class OutcomeUnknownError(JsonSideError):
+    """The disk did not confirm a change: after a power cut it is wholly there or not at all."""
+
+    hint_by_default = "Look whether the change is there before you make it again, and check the disk."
 
 
 class NotInStepError(JsonSideError):

@@ -7,7 +7,6 @@ and exactly the entries that were read are deleted.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -19,10 +18,13 @@ from store import capture, rows
 from store.database import Database, Session
 from store.deriving import Loader, current_state, plan_logs
 from store.errors import JsonSideError, NotInStepError, StoreError
+from store.files import logs
+from store.files.replace import Write
 from store.files.shelves import Changes, Entity
 from store.files.side import JsonSide
 from store.mapping import MAPPINGS
 from store.mapping.messages import MESSAGES
+from store.tables.messages import messages
 
 log = logging.getLogger("tandem.outbox")
 
@@ -58,6 +60,8 @@ class Outbox:
         self.apart: StoreError | None = None
         # What ties this database to this folder, once they were brought together.
         self.bond: Bond | None = None
+        # Raises when the files are another process's to write.
+        self.check_turn: Callable[[], None] = lambda: None
 
     def pending(self, kind: str | None = None, record_id: str | None = None) -> int:
         """How many records wait (an entry for everything of a kind counts as one)."""
@@ -113,6 +117,7 @@ class Outbox:
             raise self.apart
         try:
             with self._side.lock.hold(timeout):
+                self.check_turn()
                 self._refused = self._drain(totals)
         except StoreError as error:
             self._blocked = error
@@ -205,11 +210,28 @@ class Outbox:
             asked = {(capture.LOG, chat_id) for chat_id in some} | fresh
             with session.read() as connection:
                 files, unfit = plan_logs(connection, self._side, asked)
+                covered = self._covered(connection, files)
             refused.update(unfit)
             self._side.write(files)
             self._side.settle(["chat"], files)
+            self._acknowledge(session, (seq for seq, one in covered.items() if one not in refused))
             fresh = set()
         return refused
+
+    def _covered(self, connection: Connection, files: dict[str, Write]) -> dict[int, Entity]:
+        """Entries of new messages that are in a file as soon as it is written whole: later batches need not look for
+        them in it again."""
+        whole = [logs.chat_of(path) for path, data in files.items() if isinstance(data, bytes)]
+        table = self._table
+        found: dict[int, Entity] = {}
+        for some in rows.chunks(whole):
+            of_chats = sa.select(messages.c.id).where(messages.c.chatId.in_(some))
+            here = sa.and_(table.c.kind == capture.MESSAGE, table.c.entity_id.in_(of_chats))
+            for seq, kind, record_id in connection.execute(
+                sa.select(table.c.seq, table.c.kind, table.c.entity_id).where(here)
+            ):
+                found[seq] = (kind, record_id)
+        return found
 
     def _bring_some_over(self, session: Session, entities: set[Entity]) -> dict[Entity, StoreError]:
         changes, refused = self._state(session, entities)
@@ -254,42 +276,3 @@ def _is_refused(refused: dict[Entity, StoreError], kind: str, record_id: str) ->
     if record_id == capture.EVERYTHING:
         return any(of == kind for of, _ in refused)
     return (kind, record_id) in refused
-
-
-class Follower:
-    """A thread that applies what waits, soon and again: what requests left because the lock was busy or the disk was
-    full."""
-
-    def __init__(
-        self, outbox: Outbox, catch_up: Callable[[bool], None], *, every: float = 0.25, slowest: float = 5.0
-    ) -> None:
-        """``catch_up`` is told whether the totals of chats are due. ``every`` seconds while all goes well; after
-        failures less and less often, down to ``slowest`` seconds."""
-        self._outbox, self._catch_up = outbox, catch_up
-        self._every, self._slowest = every, slowest
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tandem-outbox", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop after the record it is at."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        pause, told = self._every, ""
-        while not self._stop.wait(pause):
-            try:
-                # With nothing waiting a problem is an old one: another process has applied what was in its way.
-                if self._outbox.problems() or not self._outbox.is_empty():
-                    self._catch_up(self._outbox.totals_are_due())
-                problem = "; ".join(error.message for error in self._outbox.problems())
-            except StoreError as error:
-                problem = error.message
-            if problem and problem != told:
-                log.warning("The JSON side does not follow: %s", problem)
-            told = problem
-            pause = min(pause * 2, self._slowest) if problem else self._every

@@ -89,7 +89,7 @@ class FolderBond:
 def look(database: Database, side: JsonSide, outbox: Outbox) -> Step:
     """Find out, and remember when both sides are together. Changes no record. The caller holds the store lock."""
     side.make_folder()
-    sql_empty, json_empty = _sql_is_empty(database), side.is_empty()
+    sql_empty, json_empty = sql_is_empty(database), side.is_empty()
     bond = FolderBond(database, side)
     known = bool(database.get_state(STATE_KEY))
     together = bond.holds()
@@ -143,7 +143,8 @@ def fill_json_side(database: Database, side: JsonSide, outbox: Outbox) -> None:
     outbox.apply(timeout=15)
 
 
-def _sql_is_empty(database: Database) -> bool:
+def sql_is_empty(database: Database) -> bool:
+    """Whether Quilltap's tables hold no record."""
     with database.read() as connection:
         return all(
             connection.execute(sa.select(sa.literal(1)).select_from(mapping.main).limit(1)).first() is None

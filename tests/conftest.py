@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -31,6 +32,11 @@ SETTINGS = (
 for _name in [name for name in os.environ if name in SETTINGS or name.startswith("PG")]:
     del os.environ[_name]
 
+# Folders of tests lie in memory where that has room: there a sync costs nothing, and what fails fails all the same.
+_MEMORY = Path("/dev/shm")
+if "TMPDIR" not in os.environ and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 2**31:
+    os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
+
 # The same examples in every run, without deadlines: two noisy cores must not decide what passes.
 # TANDEM_EXAMPLES=5000 looks further, at other examples each time.
 hypothesis.settings.register_profile(
@@ -50,11 +56,6 @@ def absent(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-LONG = {"test_pictures", "test_picture_refusals", "test_thumbnails", "test_uploads", "test_append", "test_binaries"}
-LONG |= {"test_every_address", "test_views_images", "test_views_traps", "test_card_export"}
-LONG |= {"test_secrets", "test_round_trip", "test_aggregates", "test_log_plans", "test_public", "test_logs"}
-
-
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
@@ -64,11 +65,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
         if folder == "crash":
             item.add_marker(pytest.mark.crash)
+            # What they run is covered by other tests, and they run it a thousand times.
+            item.add_marker(pytest.mark.no_cover)
         # While working, the same test on SQLite says most of what the one on PostgreSQL would.
         if "postgresql" in item.name or "postgres_url" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.slow)
-        # Modules that draw pictures, start many requests or write many files.
-        if item.path.stem in LONG:
             item.add_marker(pytest.mark.slow)
         # And of the contract of all backends, the one that has both sides.
         if item.path.parent.name == "repositories" and not (

@@ -107,6 +107,8 @@ class RepositoryView(StoreView, BaseModelView):
     menu_group: ClassVar[str | None] = None
     has_avatar: ClassVar[bool] = False  # whether the details show initials
     shows_id: ClassVar[bool] = True
+    offers_new: ClassVar[bool] = True  # whether the list has a button for a new record
+    inside: ClassVar[str] = ""  # whose entry of the menu one is in, where these pages have none
     delete_word: ClassVar[tuple[str, str]] = ("Delete", "Deleted")  # what a delete means to people, and once it is done
     goes_along: ClassVar[str] = ""  # what goes with any record of this noun, in a sentence
     can_view_details = True

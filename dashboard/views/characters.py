@@ -30,6 +30,7 @@ class CharactersView(PicturedView):
     form = CharacterForm
     cells_template, fields_template = "characters/cells.html", "characters/fields.html"
     body_template = "characters/body.html"
+    chats_column = "characterId"
     roles = {**PicturedView.roles, "favorite": "editor", "card": "viewer"}
     goes_along = "Its chats with all their messages go with it, and so do its links to personas and tags."
     bulk_actions = (ADD_TAG, REMOVE_TAG, FAVORITE, UNFAVORITE, DELETE)

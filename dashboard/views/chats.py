@@ -1,5 +1,6 @@
 """Chats: their list, their record, and the conversation itself. Single messages: ``messages.py``."""
 
+from dataclasses import replace
 from typing import Any
 
 from flask import g, jsonify, request, url_for
@@ -18,11 +19,20 @@ from dashboard.views.messages import MessageForm, file_name
 from dashboard.views.serving import PicturesOut
 from dashboard.views.tagged import TaggedView
 from store.documents import Chat
-from store.errors import InvalidValueError, NotFoundError
+from store.errors import InvalidValueError, NotFoundError, StoreError, UnreadableError
 from store.repositories.contract import Page, Query
 
 OFFERED = 500  # records in one list to choose from; the store's longest page
 IMAGES = 200
+MEND = "Copy the file to a safe place; then mend line {line} in a text editor, or take that line out."
+
+
+def told(problem: StoreError) -> notices.Notice:
+    """What cannot be read of a conversation. A line of its file is one message among others: the file has to stay."""
+    notice = notices.of_error(problem)
+    if isinstance(problem, UnreadableError) and problem.line is not None:
+        return replace(notice, hint=f"{MEND.format(line=problem.line)} The other messages stay as they are.")
+    return notice
 
 
 class ChatForm(RecordForm):
@@ -203,7 +213,7 @@ class ChatsView(PicturesOut, TaggedView):
             "chat": document,
             "chat_url": self.details_url(document.id),
             "entries": conversation.entries(page.messages, chosen),
-            "problems": [notices.of_error(problem) for problem in page.problems],
+            "problems": [told(problem) for problem in page.problems],
             "earlier": url_for(".details_view", id=document.id, before=page.before) if page.before else None,
             "before": before,
             "spot": url_for(".details_view", id=document.id, before=before),

@@ -25,7 +25,7 @@ STANDS_AT = {"sql": 0, "dual": 2, "json": 4}
 BACKENDS = {
     "sql": "Tandem works on the database alone; the JSON side is not written.",
     "dual": "Every change goes to the database first, and from there to the JSON side.",
-    "json": "Tandem works on the JSON files; the database is not used.",
+    "json": "Every change goes to the JSON files first, and from there to the database.",
 }
 # Nouns that the palette finds, and the column they are called by.
 JUMPED_TO = {
@@ -68,9 +68,9 @@ class HomeView(StoreView):
         settings = self.store.settings
         return self.render(
             "home.html",
-            # What a person did about it meanwhile shows at the next look at this page.
-            step=self.store.step if self.store.step.in_step else self.store.look(),
-            pending=self.store.pending(),
+            step=self.store.step,
+            waiting=self.store.waiting(),
+            following={"dual": "the JSON side", "json": "the database"}.get(settings.data_backend),
             problems=[notices.of_error(problem, notices.WARNING) for problem in self.store.problems()],
             settings=settings,
             backend_sentence=BACKENDS[settings.data_backend],

@@ -40,6 +40,7 @@ class ImagesView(PicturesOut, EditableView, BulkView):
     cells_template, fields_template, body_template = "images/cells.html", "images/fields.html", "images/body.html"
     bulk_actions = (DELETE,)
     can_duplicate = False
+    offers_new = False  # the gallery has a place for new ones
     goes_along = "Its file goes with it. Characters and personas that show it have no picture then."
     roles = {**EditableView.roles, **PicturesOut.roles, "tag": "editor", "untag": "editor"}
 

@@ -97,6 +97,7 @@ class MessagesView(EditableView):
     noun = "message"
     form = MessageForm
     owned = False
+    inside = "chats"
     column_list = ("content",)
     cells_template = body_template = ""
     fields_template = "chats/message_fields.html"

@@ -29,6 +29,7 @@ class PersonasView(PicturedView):
     form = PersonaForm
     cells_template, fields_template = "personas/cells.html", "personas/fields.html"
     body_template = "personas/body.html"
+    chats_column = "personaId"
     bulk_actions = (ADD_TAG, REMOVE_TAG, DELETE)
     goes_along = "Chats that were led with it stay, without a persona."
     roles = {**PicturedView.roles, "link": "editor", "unlink": "editor"}

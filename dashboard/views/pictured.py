@@ -1,7 +1,8 @@
-"""What the nouns that have a picture share: it is shown in lists and on details, and chosen in the form."""
+"""What characters and personas share: their picture is shown in lists and on details and chosen in the form, and their
+page leads to their chats."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from flask import url_for
 
@@ -12,10 +13,13 @@ from store.files.public import Found
 from store.repositories.contract import Page, Query
 
 OFFERED = 60  # images on the form, the newest first
+RECENT = 5  # chats on the page of one who takes part in them
 
 
 class PicturedView(TaggedView):
-    """A noun with ``defaultImageId``."""
+    """A noun with ``defaultImageId``, whose records take part in chats: ``chats_column`` of a chat names one."""
+
+    chats_column: ClassVar[str]
 
     def list_context(self, listing: Listing, page: Page) -> dict[str, Any]:
         return {**super().list_context(listing, page), "pictures": self.pictures(page.rows)}
@@ -43,6 +47,12 @@ class PicturedView(TaggedView):
             **super().details_context(document),
             "avatar_src": self.thumbs([image_id]).get(image_id) if image_id else None,
             "picture_name": self.image_name(image_id) if image_id else "",
+            "chats": self.store.chats.list(
+                Query(
+                    where=((self.chats_column, document.id),), sort="lastMessageAt", descending=True, page_size=RECENT
+                )
+            ),
+            "chats_url": url_for("chats.index_view", **{self.chats_column: document.id}),
         }
 
     def image_name(self, image_id: str) -> str:

@@ -137,7 +137,7 @@ def with_unknown(part: type[Part], new: dict[str, Any], old: dict[str, Any]) -> 
 class TagLink(Part):
     """A row of one of the five tag link tables, beyond the tag's id that Quilltap keeps."""
 
-    id: Id
+    id: Text
     tagId: Id
     createdAt: Moment
 
@@ -209,6 +209,6 @@ def _problems(error: ValidationError) -> dict[str, str]:
     told: dict[str, str] = {}
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
         field = ".".join(str(step) for step in problem["loc"]) or "record"
-        message = problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        message = problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ").rstrip(".")
         told.setdefault(field, message[0].lower() + message[1:] if message else "it is not valid")
     return told

@@ -41,7 +41,7 @@ class Binary(Document):
 class ImageTag(Part):
     """What an image is tagged with. ``tagId`` names a character, persona, chat or theme, or is a theme itself."""
 
-    id: Id
+    id: Text
     tagType: ImageTagType
     tagId: Text
     createdAt: Moment

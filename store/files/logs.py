@@ -8,7 +8,7 @@ anew.
 
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -101,6 +101,12 @@ class Log:
 def parse(path: str, data: bytes, known_good: int | None = None) -> Log:
     """What a chat file holds. ``known_good``: bytes that the chat's line in the index vouches for; None: not known."""
     log = Log()
+    log.events.extend(scan(log, path, data, known_good))
+    return log
+
+
+def scan(log: Log, path: str, data: bytes, known_good: int | None = None) -> Iterator[Event]:
+    """The good events one by one, for who does not want to hold them all; everything else goes into ``log``."""
     position, number = 0, 0
     seen: set[str] = set()
     while position < len(data):
@@ -121,11 +127,10 @@ def parse(path: str, data: bytes, known_good: int | None = None) -> Log:
                 break
             log.bad.append(error)
         else:
-            log.events.append(event)
             if event.document is not None:
                 seen.add(event.document.id)
+            yield event
         position = log.good_bytes = end + 1 if whole else len(data)
-    return log
 
 
 def _event(path: str, piece: bytes, number: int) -> Event:
@@ -184,9 +189,13 @@ def last(system: System, root: Path, chat_id: str, count: int) -> list[Message]:
         size = system.signature(root / path).size
     except FileNotFoundError:
         return []
-    data, _ = _last_lines(system, root / path, size, count)
-    messages = [event.document for event in parse(path, data).messages]
-    return [one for one in messages if isinstance(one, Message)][-count:]
+    wanted = count
+    while True:  # what is no message, or bad, is passed over
+        data, start = _last_lines(system, root / path, size, wanted)
+        messages = [event.document for event in parse(path, data).messages]
+        if len(messages) >= count or start == 0:
+            return [one for one in messages if isinstance(one, Message)][-count:]
+        wanted *= 2
 
 
 def good_size(system: System, root: Path, chat_id: str, known_good: int | None) -> int:
@@ -206,16 +215,18 @@ def good_size(system: System, root: Path, chat_id: str, known_good: int | None) 
 
 
 def _last_lines(system: System, path: Path, size: int, count: int) -> tuple[bytes, int]:
-    """At least the last ``count`` whole lines of a file and what follows them, and the offset at which they begin."""
+    """The last ``count`` whole lines of a file and what follows them, and the offset at which they begin."""
     data, start = b"", size
     while start > 0 and data.count(b"\n") <= count:
         step = min(max(BLOCK, len(data)), start)
         start -= step
         data = system.read_from(path, start, step) + data
-    if start > 0:  # it may begin within a line
-        begin = data.find(b"\n") + 1
-        data, start = data[begin:], start + begin
-    return data, start
+    begin = data.rfind(b"\n") + 1
+    for _ in range(count):
+        if begin == 0:
+            break
+        begin = data.rfind(b"\n", 0, begin - 1) + 1
+    return data[begin:], start + begin
 
 
 # ------------------------------------------------------------------ a file as a whole

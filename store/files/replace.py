@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from store.files.system import System
+from store.files.system import Signature, System
 
 TEMPORARY = ".tandem-"  # what a half-written file has in its name; never a name Quilltap reads or writes
 SYNC_EACH_UP_TO = 16  # files; beyond it one sync of the file system is cheaper than many of files
@@ -87,8 +87,9 @@ def _sync_folders(system: System, touched: dict[Path, None]) -> None:
     touched.clear()
 
 
-def append(system: System, path: Path, change: Append) -> None:
-    """Write at the end of a file: one write, one sync. Raises OSError; then the file ends where it did before."""
+def append(system: System, path: Path, change: Append) -> Signature:
+    """Write at the end of a file: one write, one sync; the file's signature then. Raises OSError; then the file ends
+    where it did before."""
     handle = system.open_to_append(path)
     try:
         size = system.signature_of(handle).size
@@ -101,13 +102,15 @@ def append(system: System, path: Path, change: Append) -> None:
             while rest:
                 rest = rest[system.write(handle, bytes(rest)) :]
             system.sync(handle)
+            return system.signature_of(handle)
         except OSError:
             with contextlib.suppress(OSError):
                 system.truncate(handle, change.offset)
                 system.sync(handle)
             raise
     finally:
-        system.close(handle)
+        with contextlib.suppress(OSError):  # it is on the disk by now, or the reason why not is told already
+            system.close(handle)
 
 
 def _write(system: System, path: Path, data: bytes | CopyOf, *, sync: bool) -> None:
@@ -118,6 +121,11 @@ def _write(system: System, path: Path, data: bytes | CopyOf, *, sync: bool) -> N
             system.link(source, path)
             return
         data, sync = system.read(source), True
+    write_new(system, path, data, sync=sync)
+
+
+def write_new(system: System, path: Path, data: bytes, *, sync: bool) -> Signature:
+    """Write a new file, durably with ``sync``; its signature. Renamed, it keeps that."""
     handle = system.create(path)
     try:
         rest = memoryview(data)
@@ -125,6 +133,7 @@ def _write(system: System, path: Path, data: bytes | CopyOf, *, sync: bool) -> N
             rest = rest[system.write(handle, bytes(rest)) :]
         if sync:
             system.sync(handle)
+        return system.signature_of(handle)
     finally:
         system.close(handle)
 

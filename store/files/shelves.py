@@ -2,6 +2,7 @@
 them be."""
 
 import errno
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,12 @@ from store.files.public import PublicFiles
 from store.files.replace import Write
 from store.files.system import Signature, System
 
+_OFFSET = re.compile(r"T\d\d:\d\d.*[+-]\d\d:?\d\d\Z")
+_MOMENTS = frozenset(
+    ["createdAt", "updatedAt", "lastMessageAt", "lastUsed", "expires", "emailVerified", "verifiedAt", "totpVerifiedAt"]
+)
+_FREE_FORM = frozenset(["sillyTavernData", "sillyTavernMetadata", "parameters", "rawResponse", "raw"])
+_PIECE = 1 << 20  # bytes read at once
 LONGEST_NAME = 255  # bytes; file names are ASCII here
 Record = dict[str, Any]
 Changes = dict[str, Record | None]  # id -> the record as it should be; None: there should be none
@@ -87,6 +94,26 @@ def read_or_none(system: System, root: Path, path: str) -> bytes | None:
         raise UnreadableError(path, error.strerror or str(error)) from error
 
 
+def read_with_signature(system: System, root: Path, path: str) -> tuple[bytes, Signature] | None:
+    """The file's bytes and what that very file is known by, None when there is no such file. Raises UnreadableError."""
+    try:
+        while True:
+            handle = system.open_to_read(root / path)
+            try:
+                before, pieces = system.signature_of(handle), []
+                while piece := system.read_some(handle, _PIECE):
+                    pieces.append(piece)
+                after = system.signature_of(handle)
+            finally:
+                system.close(handle)
+            if before == after:  # else somebody is writing it
+                return b"".join(pieces), after
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UnreadableError(path, error.strerror or str(error)) from error
+
+
 def parse_json(path: str, data: bytes, line: int | None = None) -> Any:
     """A JSON value. Raises UnreadableError that names the place."""
     try:
@@ -110,9 +137,33 @@ def understand(document: type[Document], path: str, record: Any, line: int | Non
         raise UnreadableError(path, "a record is not a JSON object", line=line)
     try:
         record = document.completed(record)
-        return record, document.check(known(document, record))
+        understood = document.check(known(document, record))
+        return (_in_utc(record, understood.model_dump()) if _names_offset(record) else record), understood
     except InvalidRecordError as error:
         raise UnreadableError(path, error.message.rstrip("."), line=line) from error
+
+
+def _names_offset(record: Any) -> bool:
+    """Whether a moment with an offset may be in a record. Quilltap refuses those, and as text they sort elsewhere."""
+    if isinstance(record, list):
+        return any(map(_names_offset, record))
+    if not isinstance(record, dict):
+        return False
+    return any(
+        key in _MOMENTS and not value.endswith("Z") if isinstance(value, str) else _names_offset(value)
+        for key, value in record.items()
+        if value.__class__ in (str, dict, list) and key not in _FREE_FORM
+    )
+
+
+def _in_utc(record: Any, understood: Any) -> Any:
+    """The record with its moments as the document spells them."""
+    if isinstance(record, dict) and isinstance(understood, dict):
+        return {key: _in_utc(value, understood[key]) if key in understood else value for key, value in record.items()}
+    if isinstance(record, list) and isinstance(understood, list) and len(record) == len(understood):
+        return [_in_utc(*pair) for pair in zip(record, understood, strict=True)]
+    is_moment = isinstance(record, str) and isinstance(understood, str) and _OFFSET.search(record)
+    return understood if is_moment else record
 
 
 def check_name(path: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from store import codec
 from store.errors import StoreError, UnreadableError
 from store.files import logs
+from store.files.journal import Journal, Written
 from store.files.layout import SHELVES
 from store.files.lock import StoreLock
 from store.files.public import PublicFiles
@@ -36,6 +37,8 @@ class JsonSide:
         self.system = system or System()
         self.public = PublicFiles(self.system, public_dir) if public_dir else None
         self.lock = StoreLock(self.system, own_dir / "store.lock")
+        self.counts = False  # whether the files are what counts (``json`` mode), and not SQL
+        self.journal = Journal(self.system, data_dir, own_dir)
 
     def plan(
         self, changes: dict[str, Changes], beside: dict[str, Write] | None = None
@@ -66,6 +69,11 @@ class JsonSide:
         with told_as_json_side(self.data_dir):
             write_all(self.system, self.data_dir, ((self.data_dir / path, data) for path, data in files.items()))
 
+    def commit(self, files: dict[str, Write]) -> Written:
+        """The same as one unit: wholly or not at all, whatever is killed. The caller holds the lock and has carried out
+        what was in the journal. Raises OutcomeUnknownError when the disk did not confirm it."""
+        return self.journal.write(files)
+
     # ------------------------------------------------------------------ chats' files
     def log_ids(self) -> list[str]:
         """The ids of chats that have a file."""
@@ -85,22 +93,31 @@ class JsonSide:
         data = read_or_none(self.system, self.data_dir, path)
         if data is None:
             return None
+        return self.parse_log(chat_id, data)
+
+    def parse_log(self, chat_id: str, data: bytes) -> logs.Log:
+        """What the bytes of a chat's file hold."""
+        path = logs.log_path(chat_id)
         found = logs.parse(path, data)
         # Only then is it worth a look at what the index says.
-        return logs.parse(path, data, self._known_good(chat_id)) if found.bad else found
+        return logs.parse(path, data, self.known_good(chat_id)) if found.bad else found
 
     def plan_log(self, chat_id: str, records: Iterable[Record] | None) -> Plan:
         """What to write so that a chat's file holds these messages; None: there is no chat. What a crash left at its
         end is set aside first. The caller holds the lock."""
         with told_as_json_side(self.data_dir):
-            known = self._known_good(chat_id)
+            known = self.known_good(chat_id)
             plan, torn = logs.plan_whole(self.system, self.data_dir, chat_id, records, known)
             if torn:
                 log.warning("The end of %s was torn: %d bytes are set aside.", logs.log_path(chat_id), len(torn))
                 self._quarantine({f"chats/{file_name(chat_id)}l.torn": torn})
         return plan
 
-    def _known_good(self, chat_id: str) -> int | None:
+    def known_good(self, chat_id: str) -> int | None:
+        """How many bytes of a chat's file its line in the index vouches for; None where that does not say enough to
+        cut off what follows: the line lags behind the file, and only SQL could give back what was good in it."""
+        if self.counts:
+            return None
         with contextlib.suppress(UnreadableError):
             if entry := self.entry("chat", chat_id):
                 told = ((entry.record.get("extras") or {}).get("log") or {}).get("bytes")
@@ -184,6 +201,7 @@ class JsonSide:
 
     def clean(self) -> None:
         """Take away what killed writes left, and put on the disk what they had not yet. The caller holds the lock."""
+        self.journal.recover(changing=True)
         folders = [self.data_dir / path for shelf in SHELVES.values() for path in shelf.folders()]
         with told_as_json_side(self.data_dir):
             remove_leftovers(self.system, [*folders, self.own_dir])

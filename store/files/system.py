@@ -52,6 +52,10 @@ class System:
         status = os.fstat(handle.descriptor)
         return Signature(status.st_mtime_ns, status.st_size, status.st_ino)
 
+    def open_to_read(self, path: Path) -> Handle:
+        """Open a file for reading, following links. FileNotFoundError when there is none."""
+        return Handle(os.open(path, os.O_RDONLY | os.O_CLOEXEC), path)
+
     def resolve(self, path: Path) -> Path:
         """Where the path leads once every link is followed; of what is not there, as far as it is."""
         return Path(os.path.realpath(path))

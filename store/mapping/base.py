@@ -66,7 +66,7 @@ class Mapping:
         """The document and the record of rows. Raises InvalidRecordError that names record and field."""
         label = self.document.called(rows[self.main.name][0])
         problems = {
-            column: value.error.message
+            column: value.error.message.rstrip(".")
             for row in rows[self.main.name]
             for column, value in row.items()
             if isinstance(value, Unusable)

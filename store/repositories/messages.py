@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from store import codec, rows
+from store import capture, codec, rows
 from store.backends import Backend
 from store.documents import Message, now
 from store.documents.base import canonical_moment, spell_moment
@@ -126,11 +126,14 @@ class Conversations:
         return Result(result.value[1], result.sources)
 
     def delete_message(self, message_id: str) -> Result[bool]:
-        """Delete a message; its attachments stay with the chat. False when there was none."""
+        """Delete a message; its attachments stay with the chat. False when there was none. Raises UnreadableError when
+        it may be in what cannot be read."""
 
         def work(connection: Connection) -> tuple[str | None, bool]:
             chat_id = connection.scalar(sa.select(messages.c.chatId).where(messages.c.id == message_id))
             gone = connection.execute(sa.delete(messages).where(messages.c.id == message_id)).rowcount
+            if not gone and (doubt := self._backend.doubt(capture.MESSAGE, message_id)):
+                raise doubt
             return chat_id, gone == 1
 
         result = self._backend.changing(work, lambda value: [("chat", value[0])] if value[0] else [])

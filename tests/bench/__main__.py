@@ -1,179 +1,114 @@
-"""``make bench``: one table, product against floor."""
+"""``make bench``: one table, product against floor. ``python -m tests.bench chats`` measures a part."""
 
+import argparse
 import os
 import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 
-from store import Settings, Store, open_store
-from store.repositories.contract import Query
-from tests.bench.library import character_id, fill
-from tests.bench.measure import Row, compare, table
+from store import Store, open_store
+from tests.bench import chats, memory, records
+from tests.bench.library import fill, fill_chats, settings
+from tests.bench.measure import Row, table
 from tests.postgres import PostgresServer, find_programs
 
-QUERY = Query(search="bl", sort="name", page=4, page_size=50)
-LIST = "list 50 of 10,000, filtered and sorted, {}"
-SHORT = 'id, "userId", name, title, "avatarUrl", "defaultImageId", "isFavorite", "createdAt", "updatedAt"'
+
+def open_at(folder: Path, url: str, backend: str) -> Store:
+    folder.mkdir(exist_ok=True)
+    return open_store(settings(folder, url, backend), follow=False)
 
 
-def settings(folder: Path, url: str, backend: str) -> Settings:
-    return Settings(url, folder / "data", folder / "public", folder, backend)  # type: ignore[arg-type]
+def records_on_sqlite(base: Path) -> list[Row]:
+    """10,000 characters on SQLite, and then the same library in `json` mode."""
+    folder = base / "records"
+    url = f"sqlite:///{folder}/quilltap.sqlite"
+    store = open_at(folder, url, "dual")
+    fill(store)
+    store.outbox.apply(60)
+    database = sqlite3.connect(folder / "quilltap.sqlite")
+    rows = [records.update_sqlite(store, folder), *records.read_dual(store, database, "?", "SQLite")]
+    rows.append(records.list_sqlite(store, database))
+    store.close()
+    store = open_at(folder, url, "json")
+    rows += [records.read_json(store, folder), records.list_json(store)]
+    store.close()
+    return rows
 
 
-def replace_file(folder: Path, data: bytes) -> None:
-    """The least that makes a replaced file durable: two barriers."""
-    temporary = folder / "floor.tmp"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    os.write(descriptor, data)
-    os.fsync(descriptor)
-    os.close(descriptor)
-    os.replace(temporary, folder / "floor.json")
-    descriptor = os.open(folder, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)
-
-
-def update_sqlite(store: Store, folder: Path) -> Row:
-    """A dual update, all durable; the floor is the driver, one durable commit, one replaced file, one lazy delete."""
-    database = sqlite3.connect(folder / "floor.sqlite", isolation_level=None)
-    database.executescript(
-        "PRAGMA journal_mode=WAL; CREATE TABLE c (id TEXT PRIMARY KEY, description TEXT, updated TEXT);"
-        "CREATE TABLE o (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT);"
-    )
-    text = "x" * 4000
-    database.executemany("INSERT INTO c VALUES (?, ?, ?)", [(character_id(n), text, "") for n in range(1000)])
-
-    def floor(number: int) -> None:
-        one = character_id(number % 1000)
-        database.execute("PRAGMA synchronous=FULL")
-        database.execute("BEGIN IMMEDIATE")
-        database.execute(
-            "UPDATE c SET description = ?, updated = ? WHERE id = ?", (f"{number}{text}", str(number), one)
-        )
-        database.execute("INSERT INTO o (id) VALUES (?)", (one,))
-        database.execute("COMMIT")
-        (written,) = database.execute("SELECT description FROM c WHERE id = ?", (one,)).fetchone()
-        replace_file(folder, written.encode())
-        database.execute("PRAGMA synchronous=NORMAL")
-        database.execute("DELETE FROM o WHERE id = ?", (one,))
-
-    return compare("point update, dual, SQLite, all durable", "<= 1.4x", _update(store), floor, 100)
-
-
-def _update(store: Store) -> Callable[[int], None]:
-    text = "y" * 4000
-
-    def product(number: int) -> None:
-        result = store.characters.update(character_id(number % 1000), {"description": f"{number}{text}"})
-        assert result.sources.consistent
-
-    return product
-
-
-def update_postgresql(store: Store, folder: Path, url: str) -> Row:
+def records_on_postgresql(base: Path, url: str) -> list[Row]:
     """The same on PostgreSQL."""
-    database = psycopg.connect(url)
-    database.execute("CREATE TABLE public.floor_c (id text PRIMARY KEY, description text, updated text)")
-    database.execute("CREATE TABLE public.floor_o (seq bigserial PRIMARY KEY, id text)")
-    text = "x" * 4000
-    for number in range(1000):
-        database.execute("INSERT INTO floor_c VALUES (%s, %s, '')", (character_id(number), text))
-    database.commit()
-
-    def floor(number: int) -> None:
-        one = character_id(number % 1000)
-        database.execute(
-            "UPDATE floor_c SET description = %s, updated = %s WHERE id = %s", (f"{number}{text}", str(number), one)
-        )
-        database.execute("INSERT INTO floor_o (id) VALUES (%s)", (one,))
-        database.commit()
-        row = database.execute("SELECT description FROM floor_c WHERE id = %s", (one,)).fetchone()
-        assert row
-        replace_file(folder, row[0].encode())
-        database.execute("SET LOCAL synchronous_commit = off")
-        database.execute("DELETE FROM floor_o WHERE id = %s", (one,))
-        database.commit()
-
-    return compare("point update, dual, PostgreSQL, all durable", "<= 1.4x", _update(store), floor, 100)
-
-
-def list_sqlite(store: Store, path: str) -> Row:
-    """The floor is the driver's rows of the same question."""
-    database = sqlite3.connect(path)
-
-    def floor(number: int) -> None:
-        where = "name LIKE '%bl%' OR title LIKE '%bl%'"
-        order = "ORDER BY name COLLATE NOCASE, id LIMIT 51 OFFSET 200"
-        assert len(database.execute(f"SELECT {SHORT} FROM characters WHERE {where} {order}").fetchall()) == 51
-
-    return compare(LIST.format("SQLite"), "-", lambda number: store.characters.list(QUERY), floor, 20)
-
-
-def list_postgresql(store: Store, url: str) -> Row:
-    """The same on PostgreSQL."""
+    folder = base / "records-postgresql"
+    store = open_at(folder, url.replace("postgresql://", "postgresql+psycopg://"), "dual")
+    fill(store)
+    store.outbox.apply(60)
     database = psycopg.connect(url, autocommit=True)
-
-    def floor(number: int) -> None:
-        where = "name ILIKE '%bl%' OR title ILIKE '%bl%'"
-        order = 'ORDER BY lower(name COLLATE "C"), id LIMIT 51 OFFSET 200'
-        statement = f"SELECT {SHORT} FROM characters WHERE {where} {order}"
-        assert len(database.execute(statement.encode()).fetchall()) == 51
-
-    return compare(LIST.format("PostgreSQL"), "-", lambda number: store.characters.list(QUERY), floor, 20)
-
-
-def list_json(store: Store) -> Row:
-    """In `json` mode; the floor is names that are in memory already, folded."""
-    rows = store.characters.list(Query(page_size=500)).rows
-    for page in range(1, 20):
-        rows += store.characters.list(Query(page=page, page_size=500)).rows
-    names = [(row["name"].casefold(), row["id"]) for row in rows]
-
-    def floor(number: int) -> None:
-        assert len(sorted(pair for pair in names if "bl" in pair[0])[200:250]) == 50
-
-    return compare(LIST.format("json, warm"), "2 ms", lambda number: store.characters.list(QUERY), floor, 20)
-
-
-def on_sqlite(base: Path) -> list[Row]:
-    """Everything on SQLite, and then the same library in `json` mode."""
-    url = f"sqlite:///{base}/quilltap.sqlite"
-    store = open_store(settings(base, url, "dual"), follow=False)
-    fill(store)
-    store.outbox.apply(60)
-    rows = [update_sqlite(store, base), list_sqlite(store, str(base / "quilltap.sqlite"))]
-    store.close()
-    store = open_store(settings(base, url, "json"), follow=False)
-    rows.append(list_json(store))
+    rows = [records.update_postgresql(store, folder, url), *records.read_dual(store, database, "%s", "PostgreSQL")]
+    rows.append(records.list_postgresql(store, database))
     store.close()
     return rows
 
 
-def on_postgresql(base: Path, url: str) -> list[Row]:
-    """Everything on PostgreSQL."""
-    store = open_store(settings(base, url.replace("postgresql://", "postgresql+psycopg://"), "dual"), follow=False)
-    fill(store)
-    store.outbox.apply(60)
-    rows = [update_postgresql(store, base, url), list_postgresql(store, url)]
+def chats_on_sqlite(base: Path) -> list[Row]:
+    """A short and a very long chat: SQL alone, both sides, files alone."""
+    folder = base / "chats"
+    url = f"sqlite:///{folder}/quilltap.sqlite"
+    rows = []
+    for backend in ("sql", "dual"):
+        store = open_at(folder, url, backend)
+        insert = chats.sqlite_insert(folder / f"floor-{backend}.sqlite")
+        if backend == "sql":
+            fill_chats(store)
+        else:
+            store.fill_json_side()
+            rows += chats.last_in_file(folder)
+            rows.append(chats.last_in_sql(store, sqlite3.connect(folder / "quilltap.sqlite"), "?", "SQLite"))
+        rows += chats.appends(store, folder, "SQLite", insert)
+        store.close()
+    store = open_at(folder, url, "json")
+    rows.append(chats.last_in_json_mode(store, folder))
+    store.close()
+    return rows + memory.paging(folder)
+
+
+def chats_on_postgresql(base: Path, url: str) -> list[Row]:
+    """Both sides, on PostgreSQL."""
+    folder = base / "chats-postgresql"
+    spelled = url.replace("postgresql://", "postgresql+psycopg://")
+    store = open_at(folder, spelled, "sql")
+    fill_chats(store)
+    store.close()
+    store = open_at(folder, spelled, "dual")
+    store.fill_json_side()
+    rows = [chats.last_in_sql(store, psycopg.connect(url, autocommit=True), "%s", "PostgreSQL")]
+    rows += chats.appends(store, folder, "PostgreSQL", chats.postgresql_insert(url))
     store.close()
     return rows
+
+
+PARTS = {"records": (records_on_sqlite, records_on_postgresql), "chats": (chats_on_sqlite, chats_on_postgresql)}
 
 
 def main() -> None:
     """Print the table. Works below ``$BENCH_DIR``, or in the system's temporary folder."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description="Measure against the least work possible."
+    )
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"what to measure: {', '.join(PARTS)}; without: all")
+    parts = parser.parse_args().parts or list(PARTS)
+    if unknown := [part for part in parts if part not in PARTS]:
+        parser.error(f"there is no part {unknown[0]}: choose from {', '.join(PARTS)}")
     base = Path(tempfile.mkdtemp(prefix="tandem-bench-", dir=os.environ.get("BENCH_DIR")))
     server = PostgresServer(programs) if (programs := find_programs()) else None
+    rows: list[Row] = []
     try:
-        for name in ("sqlite", "postgresql"):
-            (base / name).mkdir()
-        rows = on_sqlite(base / "sqlite")
-        if server:
-            rows += on_postgresql(base / "postgresql", server.url(server.create()))
+        for on_sqlite, on_postgresql in (PARTS[part] for part in parts):
+            rows += on_sqlite(base)
+            if server:
+                rows += on_postgresql(base, server.url(server.create()))
     finally:
         if server:
             server.stop()

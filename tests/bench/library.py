@@ -1,16 +1,24 @@
-"""A library of 10,000 characters with 300 tags and four tags each, the same every time."""
+"""A library of 10,000 characters with 300 tags and four tags each, and one of chats; the same every time."""
 
 import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 from sqlalchemy import insert
 
-from store import Store
-from store.documents.base import derived_id
+from store import Settings, Store
+from store.documents.base import derived_id, spell_moment
 from store.tables.characters import character_tags, characters
+from store.tables.chats import chats
+from store.tables.messages import messages
+from store.tables.profiles import connection_profiles
 from store.tables.tags import tags
 from store.tables.users import users
 
+SHORT, LONG = 200, 100_000  # messages of the two chats
 USER = derived_id("bench", "user")
+BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
 MOMENT = "2025-11-20T12:00:00.000Z"
 DATES = {"createdAt": MOMENT, "updatedAt": MOMENT}
 WORDS = (
@@ -30,6 +38,11 @@ WORDS = (
     "night",
     "oak",
 )
+
+
+def settings(folder: Path, url: str, backend: str) -> Settings:
+    """Everything below ``folder``."""
+    return Settings(url, folder / "data", folder / "public", folder, backend)  # type: ignore[arg-type]
 
 
 def character_id(number: int) -> str:
@@ -74,3 +87,35 @@ def _character(chance: random.Random, number: int) -> dict[str, object]:
         "createdAt": MOMENT,
         "updatedAt": f"2025-11-20T12:{number // 60 % 60:02d}:{number % 60:02d}.000Z",
     }
+
+
+def chat_id(size: int) -> str:
+    """The id of the chat that began with so many messages."""
+    return derived_id("bench", "chat", str(size))
+
+
+def message(size: int, number: int) -> dict[str, Any]:
+    """The row of a message: 400 characters of text, about 600 bytes as a line."""
+    return {
+        "id": derived_id("bench", "message", str(size), str(number)),
+        "chatId": chat_id(size),
+        "role": "ASSISTANT" if number % 2 else "USER",
+        "content": (f"{number} " + "word " * 80)[:400],
+        "createdAt": spell_moment(BEGIN + timedelta(seconds=30 * number)),
+    }
+
+
+def fill_chats(store: Store) -> None:
+    """A chat of ``SHORT`` messages and one of ``LONG``, by SQL: before both sides are brought together, so
+    that the files are written as a whole."""
+    profile = derived_id("bench", "profile")
+    mine = {"userId": USER, **DATES}
+    with store.database.write() as connection:
+        connection.execute(insert(users).values(id=USER, email="bench@example.com", createdAt=MOMENT, updatedAt=MOMENT))
+        connection.execute(insert(characters), [_character(random.Random(7), 0)])
+        local = {"id": profile, "name": "Local", "provider": "OLLAMA", "modelName": "llama", "parameters": {}}
+        connection.execute(insert(connection_profiles).values(**local, isDefault=True, **mine))
+        for size in (SHORT, LONG):
+            told = {"id": chat_id(size), "characterId": character_id(0), "connectionProfileId": profile}
+            connection.execute(insert(chats).values(**told, title=f"Chat of {size}", **mine))
+            connection.execute(insert(messages), [message(size, number) for number in range(size)])

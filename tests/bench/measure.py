@@ -11,13 +11,14 @@ PAIRS = 5
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: milliseconds per call, medians over the pairs; the ratio is the median of ratios."""
+    """One line of the table: per call, medians over the pairs; the ratio is the median of ratios."""
 
     item: str
-    product_ms: float
-    floor_ms: float
+    product: float
+    floor: float
     ratio: float
     goal: str
+    unit: str = "ms"
 
 
 def compare(item: str, goal: str, product: Callable[[int], object], floor: Callable[[int], object], calls: int) -> Row:
@@ -46,5 +47,7 @@ def _time(work: Callable[[int], object], numbers: Iterator[int], calls: int) -> 
 def table(rows: list[Row]) -> str:
     """The rows as text."""
     lines = [f"{'item':<58} {'product':>10} {'floor':>10} {'ratio':>7}  goal"]
-    lines += [f"{r.item:<58} {r.product_ms:>7.3f} ms {r.floor_ms:>7.3f} ms {r.ratio:>6.2f}x  {r.goal}" for r in rows]
+    lines += [
+        f"{r.item:<58} {r.product:>7.3f} {r.unit} {r.floor:>7.3f} {r.unit} {r.ratio:>6.2f}x  {r.goal}" for r in rows
+    ]
     return "\n".join(lines)

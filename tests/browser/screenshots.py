@@ -1,4 +1,4 @@
-"""Takes the pictures of the documentation: ``make screenshots``. Four pages, light and dark, wide and on a phone."""
+"""Takes the pictures of the documentation: ``make screenshots``. Six pages, light and dark, wide and on a phone."""
 
 import shutil
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.making import png_card
+from tests.browser.making import pictures, png_card
 from tests.browser.serving import PASSWORD, ROOT, Running
 
 TARGET = ROOT / "docs" / "screenshots"
@@ -30,6 +30,21 @@ def shoot(page: Page, name: str) -> None:
     page.screenshot(path=TARGET / f"{name}.png")
 
 
+def furnish(browser: Browser, tandem: Running) -> None:
+    """Pictures for the gallery, and one for whom the pictures show most."""
+    page = sign_in(browser, tandem, "light", "wide")
+    page.goto(f"{tandem.address}/admin/images/")
+    page.get_by_label("Pictures to add").set_input_files(pictures())  # type: ignore[arg-type]
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.wait_for_load_state()
+    page.goto(f"{tandem.address}/admin/characters/")
+    page.get_by_role("link", name="Edit Lyra Fenwick").click()
+    page.locator(".image-choice", has_text="lyra.png").click()
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_load_state()
+    page.context.close()
+
+
 def take(browser: Browser, tandem: Running, scheme: str, size: str) -> None:
     page = sign_in(browser, tandem, scheme, size)
     shoot(page, f"home-{size}-{scheme}")
@@ -37,6 +52,11 @@ def take(browser: Browser, tandem: Running, scheme: str, size: str) -> None:
     shoot(page, f"characters-{size}-{scheme}")
     page.get_by_role("link", name="Edit Lyra Fenwick").click()
     shoot(page, f"character-form-{size}-{scheme}")
+    page.goto(f"{tandem.address}/admin/chats/")
+    page.get_by_role("link", name="Eleven minutes", exact=True).click()
+    shoot(page, f"conversation-{size}-{scheme}")
+    page.goto(f"{tandem.address}/admin/images/")
+    shoot(page, f"gallery-{size}-{scheme}")
     page.goto(f"{tandem.address}/admin/cards/")
     files = [
         {"name": "seraphina.png", "mimeType": "image/png", "buffer": png_card()},
@@ -59,6 +79,7 @@ def main() -> None:
         tandem.command("demo", "load")
         tandem.command("accounts", "create", "mira", "--role", "admin", "--password-stdin", stdin=f"{PASSWORD}\n")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        furnish(browser, tandem)
         for scheme in ("light", "dark"):
             for size in SIZES:
                 take(browser, tandem, scheme, size)

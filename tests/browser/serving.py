@@ -1,5 +1,6 @@
 """A real Tandem in a process of its own, on a fresh copy of the program, as `make run` would start it."""
 
+import compileall
 import os
 import re
 import shutil
@@ -25,6 +26,7 @@ class Running:
             for name in PROGRAM:
                 source, target = ROOT / name, folder / name
                 shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+            compileall.compile_dir(folder, quiet=1)  # once, and not in each of its processes
         self.port = free_port()
         self.environment = {key: value for key, value in os.environ.items() if not SETTINGS.match(key)}
         self.environment |= {"PORT": str(self.port), "PYTHONDONTWRITEBYTECODE": "1", **settings}

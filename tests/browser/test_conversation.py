@@ -95,6 +95,7 @@ def test_one_walks_writes_edits_and_deletes_with_the_keyboard(
     assert re.search(r"#m-[0-9a-f-]{36}$", page.url)
     expect(page.get_by_role("textbox", name="Text")).to_have_value("")
 
+    page.wait_for_load_state()  # from then on there are keys
     page.locator("h1").click()
     page.keyboard.press("k")
     last = page.locator("article").last
@@ -102,11 +103,13 @@ def test_one_walks_writes_edits_and_deletes_with_the_keyboard(
     page.keyboard.press("k")
     expect(last).not_to_be_focused()
     page.keyboard.press("j")
+    expect(last).to_be_focused()
     page.keyboard.press("e")
     page.wait_for_url("**/admin/messages/edit/**")
     page.get_by_role("textbox", name="Text").fill("Typed anew.")
     page.keyboard.press("Control+s")
     expect(page.get_by_text("Saved “Typed anew.”.")).to_be_visible()
+    page.wait_for_load_state()
 
     last = page.locator("article").last
     expect(last).to_contain_text("Typed anew.")

@@ -117,6 +117,8 @@ class Disk(System):
 
     def rename(self, source: Path, target: Path) -> None:
         self._step()
+        if str(source) not in self.files:
+            raise FileNotFoundError(str(source))
         if self.files[str(source)] == self.files.get(str(target)):
             return  # two names of one file: then both stay, says POSIX
         self.files[str(target)] = self.files.pop(str(source))
@@ -148,6 +150,12 @@ class Disk(System):
 
     def read_from(self, path: Path, offset: int, size: int) -> bytes:
         return self.read(path)[offset : offset + size]
+
+    def open_to_read(self, path: Path) -> Handle:
+        self.read(path)
+        inode = self.files[str(path)]
+        self._positions[inode] = 0
+        return Handle(inode, path)
 
     def resolve(self, path: Path) -> Path:
         return Path(os.path.normpath(path))  # there are no links

@@ -52,6 +52,7 @@ class Sql:
 
     tables: dict[str, list[Row]]
     waiting: dict[int, Entity] = field(default_factory=dict)
+    wanted: dict[str, bytes] = field(default_factory=dict)  # the files that the rows ask for, once they were worked out
 
     def waits(self, kind: str, record_id: str) -> bool:
         return (kind, record_id) in self.waiting.values() or (kind, "*") in self.waiting.values()
@@ -95,6 +96,12 @@ def _plain(column: str, value: Any) -> Any:
 # ------------------------------------------------------------------ what the files have to be
 def expected_files(sql: Sql) -> dict[str, bytes]:
     """Path -> bytes of every file that SQL's rows ask for."""
+    if not sql.wanted:
+        sql.wanted.update(_files_for(sql))
+    return dict(sql.wanted)
+
+
+def _files_for(sql: Sql) -> dict[str, bytes]:
     files = _users(sql)
     files.update(_tags(sql.tables["tags"]))
     for row in sql.tables["personas"]:
@@ -233,7 +240,10 @@ def unannounced(sql: Sql, files: dict[str, bytes]) -> list[str]:
     for kind, one in sql.waiting.values():
         # The oldest user lies in another file than the rest, so that one user's change may move another.
         excused += _FOLDERS[kind] if one == "*" or kind == "user" else tuple(paths_of(kind, one))
-    told = differences(Sql(sql.tables), {path: data for path, data in files.items() if not is_temporary(path)})
+    told = differences(
+        Sql(sql.tables, wanted=expected_files(sql)),
+        {path: data for path, data in files.items() if not is_temporary(path)},
+    )
     return [one for one in told if not one.startswith(excused)]
 
 
@@ -246,7 +256,7 @@ def leftovers(data_dir: Path, own_dir: Path) -> list[str]:
     oldest = data_dir / "settings/general.json"
     name = json.loads(oldest.read_bytes())["user"]["id"] if oldest.exists() else ""
     double = data_dir / f"settings/users/{name}.json"
-    ours = re.compile(r"store\.lock|bond|index\.sqlite(-wal|-shm)?|quarantine/.*")
+    ours = re.compile(r"store\.lock|sql\.lock|turn|bond|index\.sqlite(-wal|-shm)?|quarantine/.*")
     told = [path for path in files_below(data_dir) if is_temporary(path)] if data_dir.exists() else []
     told += [path for path in files_below(own_dir) if not ours.fullmatch(path)] if own_dir.exists() else []
     told += [double.name] if double.exists() else []

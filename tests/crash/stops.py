@@ -14,7 +14,8 @@ from store.files.system import Handle, System
 KILLED = 137  # what a shell says of a process that got SIGKILL
 CALLS = tuple(name for name in vars(System) if not name.startswith("_"))
 # A kill at a step that only looks leaves what a kill at the next step leaves.
-_LOOKING_AT_FILES = {"read", "read_from", "read_some", "open_below", "resolve", "signature", "signature_of"}
+_READING = {"read", "read_from", "read_some", "open_below", "open_to_read"}
+_LOOKING_AT_FILES = {*_READING, "resolve", "signature", "signature_of"}
 LOOKS = frozenset({*_LOOKING_AT_FILES, "list", "is_folder", "SELECT", "PRAGMA", "BEGIN"})
 
 

@@ -9,16 +9,14 @@ from pathlib import Path
 import pytest
 
 from store import Store
-from store.errors import DuplicateError, StoreError
+from store.errors import DuplicateError, OutcomeUnknownError, StoreError
 from store.files.side import JsonSide
 from store.files.system import Handle
 from tests.crash import reader
 from tests.crash.faults import FAULTS, Fault, FaultySystem
-from tests.crash.world import BOB, NOT_ONE_UNIT_IN_JSON, OPERATIONS, SINGLE_FILE, World, make_world
+from tests.crash.world import BOB, OPERATIONS, SINGLE_FILE, World, make_world
 
 NAMES = [name for name in OPERATIONS if name != "character-rename"]
-# A character or a user goes with chats, whose files are several.
-IN_JSON = [name for name in NAMES if name not in NOT_ONE_UNIT_IN_JSON | {"character-delete", "user-delete"}]
 HINDER_NOBODY = {
     "read",
     "read_from",
@@ -161,25 +159,24 @@ def test_without_this_guard_the_check_fails(dual: World, mutant: type) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", FAULTS)
-@pytest.mark.parametrize("name", ["tag-update", *(name for name in IN_JSON if name not in SINGLE_FILE)])
-def test_in_json_mode_a_refusal_changes_nothing_or_can_be_repeated(json_world: World, name: str, kind: str) -> None:
+@pytest.mark.parametrize("name", ["tag-update", *(name for name in NAMES if name not in SINGLE_FILE)])
+def test_in_json_mode_a_refusal_changes_nothing_and_can_be_repeated(json_world: World, name: str, kind: str) -> None:
     ordeal = Ordeal(json_world, name)
     store, system = ordeal.store, ordeal.system
     for _ in ordeal.tries(FAULTS[kind]):
         error = attempt(store, name)
         system.disarm()
+        assert not (error and not system.failed)
+        store.index.refresh(full=True)  # a look at the files carries out what was begun
         seen = json_world.look()
         there = seen.records()
-        assert ordeal.is_told(error), system.failed
         assert not any(map(reader.is_temporary, seen.files))
         assert reader.dangling(there) == []
-        whole(there, ordeal)
         if error is None:
             assert there == ordeal.after
             continue
         must_be_told(error)
-        if seen.files != ordeal.files:  # some names had changed by then: only these calls come after a rename
-            assert system.failed in {"rename", "remove", "sync_folder", "is_folder"}
+        assert there == ordeal.before or (there == ordeal.after and isinstance(error, OutcomeUnknownError))
         assert reads(store) == without_mirrors(there)
         error = attempt(store, name)
         assert error is None or (isinstance(error, DuplicateError) and there == ordeal.after)
@@ -188,7 +185,7 @@ def test_in_json_mode_a_refusal_changes_nothing_or_can_be_repeated(json_world: W
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", IN_JSON)
+@pytest.mark.parametrize("name", NAMES)
 def test_in_json_mode_a_file_that_cannot_be_read_for_a_moment_is_not_taken_for_missing(
     json_world: World, name: str
 ) -> None:
@@ -225,11 +222,6 @@ def attempt(store: Store, name: str) -> StoreError | None:
     return None
 
 
-def whole(there: Records, ordeal: Ordeal) -> None:
-    for entity in there.keys() | ordeal.before.keys() | ordeal.after.keys():
-        assert there.get(entity) in (ordeal.before.get(entity), ordeal.after.get(entity)), entity
-
-
 def reads(store: Store) -> Records:
     """What the store says there is, in the reader's form."""
     store.characters.find_all()  # a look at the files
@@ -237,8 +229,10 @@ def reads(store: Store) -> Records:
 
 
 def without_mirrors(records: Records) -> Records:
-    """Without the links of personas that only mirror those of characters: the store does not read them."""
+    """Without what the store does not read, because it follows from other records: the links of personas, and what the
+    lines of chats say about messages."""
+    derived = {"characterLinks", "messageCount", "lastMessageAt"}
     return {
-        entity: {key: value for key, value in record.items() if key != "characterLinks"}
+        entity: {key: value for key, value in record.items() if key not in derived}
         for entity, record in records.items()
     }

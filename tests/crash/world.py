@@ -128,9 +128,6 @@ OPERATIONS: dict[str, Operation] = {
     "user-update": lambda store: store.users.update(ADA, {"name": "Ada Lovelace"}),
     "user-delete": lambda store: store.users.delete(ADA),
 }
-# Changes of several files that `json` mode does not make one unit of: a kill in between leaves what was counted, or
-# what follows from another record, behind the records themselves (see docs/json-mode.md).
-NOT_ONE_UNIT_IN_JSON = {"message-add", "message-delete", "chat-delete", "image-delete"}
 # One file each: there is nothing in between.
 SINGLE_FILE = {"character-rename", "tag-create", "tag-update", "user-update"}
 # Schema and name, in the order in which they can be filled.
@@ -185,22 +182,25 @@ class World:
         index = f"sqlite:///{self.settings.own_dir / 'index.sqlite'}"
         sql = reader.read_sql(self.settings.database_url if dual else index)
         left = reader.leftovers(self.settings.data_dir, self.settings.own_dir)
-        return Seen(dual, sql, files_below(self.settings.data_dir), left)
+        followed = sql if dual else reader.read_sql(self.settings.database_url)
+        return Seen(dual, sql, files_below(self.settings.data_dir), left, followed)
 
 
 @dataclass(frozen=True)
 class Seen:
-    """Both sides at one moment. ``sql`` is the database; in ``json`` mode the derived index."""
+    """Both sides at one moment. ``sql`` is the database; in ``json`` mode the derived index, and ``followed`` the
+    database that follows the files."""
 
     dual: bool
     sql: reader.Sql
     files: dict[str, bytes]
     left: list[str]
+    followed: reader.Sql
 
     def violations(self) -> list[str]:
         """What is not as it has to be once nothing goes on: both sides equal, nothing waiting, nothing left behind."""
-        told = reader.differences(self.sql, self.files) if self.dual else []
-        return [*self.left, *told, *reader.dangling(reader.records(self.files))]
+        different = reader.differences(self.followed, self.files)
+        return [*self.left, *different, *reader.dangling(reader.records(self.files))]
 
     def records(self) -> dict[reader.Entity, reader.Row]:
         """What is there by the side that counts: SQL in ``dual``, the files in ``json`` mode."""

@@ -9,6 +9,7 @@ from typing import Any
 from argon2 import PasswordHasher
 from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
+from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from app import create_app
@@ -49,6 +50,19 @@ class _Compiled(BytecodeCache):
 
 
 _compiled = _Compiled()
+_compile_builder = Rule._compile_builder
+_builders: dict[tuple[object, ...], Any] = {}
+
+
+def _builder(rule: Rule, append_unknown: bool = True) -> Any:
+    """The same for the functions that werkzeug compiles, two for each address, to build it."""
+    known = (rule.rule, *rule._trace, repr(rule.defaults), append_unknown)
+    if known not in _builders:
+        _builders[known] = _compile_builder(rule, append_unknown)
+    return _builders[known]
+
+
+Rule._compile_builder = _builder  # type: ignore[method-assign]
 
 
 @contextmanager

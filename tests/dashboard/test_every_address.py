@@ -10,6 +10,8 @@ from werkzeug.test import TestResponse
 from store.demo import load_demo
 from tests.dashboard.entering import Visitor, a_tandem, make_account, token_in
 
+pytestmark = pytest.mark.slow  # sends many requests
+
 ROLES = ("stranger", "viewer", "editor", "admin")
 EVERYBODY = {"entrance.login", "entrance.setup", "health.healthz", "health.readyz", "static"}
 PROFILES = ("profiles", "image_profiles")

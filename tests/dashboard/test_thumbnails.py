@@ -13,6 +13,8 @@ from store.files.public import PublicFiles
 from store.files.system import System
 from tests.factories import put
 
+pytestmark = pytest.mark.slow  # draws pictures
+
 
 def png(colour: str) -> bytes:
     file = io.BytesIO()

@@ -104,7 +104,7 @@ def test_a_database_that_does_not_answer_is_a_page_with_a_next_step(viewer: Visi
 
 def test_one_side_alone_is_told_so(tmp_path: Path, sqlite_url: str) -> None:
     settings = {"DATABASE_URL": sqlite_url, "DATA_DIR": str(tmp_path / "data")}
-    for backend, sentence in (("sql", "the database alone"), ("json", "works on the JSON files")):
+    for backend, sentence in (("sql", "the database alone"), ("json", "goes to the JSON files first")):
         with a_tandem(tmp_path, DATA_BACKEND=backend, **settings) as app:
             account = f"a-{backend}-viewer"
             make_account(app, account, "viewer")

@@ -13,6 +13,8 @@ from tests.dashboard.browsing import messages, submit, told, words
 from tests.dashboard.entering import Visitor, token_in
 from tests.factories import make_character, make_chat, make_image, make_persona, make_tag, make_user, put
 
+pytestmark = pytest.mark.slow  # draws pictures
+
 
 def png(colour: str = "teal", size: tuple[int, int] = (640, 320), kind: str = "PNG") -> bytes:
     file = io.BytesIO()

@@ -24,6 +24,8 @@ from tests.factories import (
     make_user,
 )
 
+pytestmark = pytest.mark.slow  # sends many requests
+
 NOUNS = ("characters", "personas", "tags", "users", "keys", "profiles", "image-profiles")
 SIGN_IN = ("accounts", "sessions", "tokens")
 FETCH = {"Accept": "*/*", "Sec-Fetch-Mode": "cors"}

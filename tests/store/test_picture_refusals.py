@@ -15,6 +15,8 @@ from store.pictures import PictureLimits, as_png, read_picture, thumbnail
 from .cards.making import make_png
 from .drawing import FORMATS, drawing, encoded, moving, opened
 
+pytestmark = pytest.mark.slow  # draws pictures
+
 
 def refusal(data: bytes, limits: PictureLimits | None = None) -> PictureError:
     """Every door refuses it with the same sentence."""

@@ -25,6 +25,8 @@ from store.pictures import (
 from .cards.making import make_card_png, make_png, make_v2
 from .drawing import FORMATS, apart, differ, drawing, encoded, moving, opened
 
+pytestmark = pytest.mark.slow  # draws pictures
+
 # --- what is kept
 
 

@@ -19,6 +19,8 @@ from store import secrets as module
 from store.errors import InvalidValueError, SecretError, StoreError
 from store.secrets import API_KEY, BACKUP_CODES, IN_JSON, TOTP_SECRET, Cipher, Secrets, mask
 
+pytestmark = pytest.mark.slow  # derives keys, which is slow on purpose
+
 USER = "9b2d1c3e-0000-4000-8000-000000000001"
 PEPPER = "test-pepper-for-unit-tests-32-chars-long!"
 TEXT = "sk-tëst-🔑"

@@ -12,6 +12,7 @@ from store.files.system import System
 from tests.factories import (
     assert_everything_is_equal,
     files_below,
+    lay_database,
     make_character,
     make_tag,
     make_user,
@@ -40,9 +41,12 @@ def only_sql(tmp_path: Path, ready_url: str) -> Iterator[Store]:
 
 @pytest.fixture
 def only_json(tmp_path: Path, ready_url: str) -> Iterator[Store]:
-    """Files with records, a database without."""
-    store = open_test_store(tmp_path, ready_url, "json")
+    """Files with records, a database without: another one followed them."""
+    lay_database(tmp_path / "other.sqlite")
+    store = open_test_store(tmp_path, f"sqlite:///{tmp_path / 'other.sqlite'}", "json")
     make_character(store, tags=[make_tag(store).id])
+    store.close()
+    store = open_test_store(tmp_path, ready_url, "sql")
     yield store
     store.close()
 
@@ -195,13 +199,14 @@ def test_what_was_deleted_while_nobody_looked_is_caught_up_with(tmp_path: Path) 
 
 
 class Dying(System):
-    """Dies at the n-th rename, as a killed process does: nothing after it happens, not even tidying up."""
+    """Dies at the n-th rename from ``armed`` on, as a killed process does: nothing after it happens, not even tidying
+    up."""
 
     def __init__(self, at: int) -> None:
-        self._left = at
+        self._left, self.armed = at, False
 
     def rename(self, source: Path, target: Path) -> None:
-        self._left -= 1
+        self._left -= self.armed
         if self._left <= 0:
             raise KeyboardInterrupt
         super().rename(source, target)
@@ -209,7 +214,8 @@ class Dying(System):
 
 @pytest.mark.parametrize("at", [1, 2, 3])
 def test_a_killed_fill_goes_on_at_the_next_start(tmp_path: Path, only_sql: Store, at: int) -> None:
-    dying = reopened(only_sql, tmp_path, system=Dying(at))
+    dying = reopened(only_sql, tmp_path, system=(system := Dying(at)))
+    system.armed = True
     with pytest.raises(KeyboardInterrupt):
         dying.fill_json_side()
     dying.outbox.bond = None  # who is killed says no good-bye

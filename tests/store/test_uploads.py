@@ -32,6 +32,8 @@ from tests.factories import (
     put,
 )
 
+pytestmark = pytest.mark.slow  # draws pictures
+
 
 def png(colour: str = "teal", size: tuple[int, int] = (6, 4), kind: str = "PNG") -> bytes:
     file = io.BytesIO()

@@ -19,6 +19,8 @@ from store.errors import PictureError
 
 from .making import as_json, make_card_png, make_png, make_v1, make_v2, make_v3
 
+pytestmark = pytest.mark.slow  # draws pictures
+
 NOW = "2025-11-20T12:34:56.789Z"
 FIELDS = {
     "name": "Ada",

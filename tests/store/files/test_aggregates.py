@@ -12,6 +12,8 @@ from store.files.shelves import Entity
 from store.files.side import JsonSide
 from tests.factories import files_below, put
 
+pytestmark = pytest.mark.slow  # many examples
+
 Record = dict[str, Any]
 USER = "00000000-0000-4000-8000-00000000000a"
 

@@ -15,6 +15,8 @@ from tests.crash.disk import Disk, PowerCut
 from tests.crash.faults import FAULTS, Fault, FaultySystem
 from tests.factories import files_below
 
+pytestmark = pytest.mark.slow  # writes many files
+
 OLD, NEW = b"first\nsecond\n", b"third\nfourth\n"
 TORN = OLD + b"thi"
 

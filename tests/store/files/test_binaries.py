@@ -17,6 +17,8 @@ from tests.factories import files_below, put
 from tests.store.files.lines_of_chats import FIRST, SECOND
 from tests.store.files.test_aggregates import USER, chat, dated, moment, uuid
 
+pytestmark = pytest.mark.slow  # writes many files
+
 Record = dict[str, Any]
 INDEX = "binaries/index.jsonl"
 BESIDE = "extras/binaries-index.jsonl"

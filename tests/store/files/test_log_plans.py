@@ -28,6 +28,8 @@ from tests.store.files.lines_of_chats import (
     message,
 )
 
+pytestmark = pytest.mark.slow  # many examples
+
 
 def planned(root: Path, *records: Record, known_good: int | None = None) -> Write:
     """The one thing that becomes of the chat's file."""

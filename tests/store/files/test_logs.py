@@ -25,6 +25,8 @@ from tests.store.files.lines_of_chats import (
     message,
 )
 
+pytestmark = pytest.mark.slow  # many examples
+
 
 # ------------------------------------------------------------------ a line
 def test_a_line_ends_with_the_checksum_of_what_is_before_it() -> None:

@@ -17,6 +17,8 @@ from store.files import public as module
 from store.files.public import Found, Missing, PublicFiles
 from store.files.system import Handle, System
 
+pytestmark = pytest.mark.slow  # writes many files
+
 PATH = "uploads/images/u/u_1_x.png"
 
 

@@ -19,6 +19,8 @@ from tests.postgres import PostgresServer
 from tests.quilltap_reader import misspelled_line, misspelling, parse, refusal
 from tests.store.mapping.making import ALL, ROWS, Pool, exactly, fixed_id
 
+pytestmark = pytest.mark.slow  # many examples
+
 KINDS = sorted(ALL)
 SHAPES = {
     "user": shapes.GENERAL,

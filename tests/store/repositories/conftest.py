@@ -34,7 +34,9 @@ def store(opened: Store) -> Iterator[Store]:
         opened.catch_up()  # what lines of chats say about their messages is left for later
         assert_everything_is_equal(opened)
     if opened.settings.data_backend == "json":
+        opened.catch_up()
         assert_the_files_say_the_same(opened)
+        assert (opened.following.pending(), opened.problems()) == (0, [])
     if opened.settings.data_backend != "sql":
         assert_quilltap_reads(opened.settings.data_dir)
 

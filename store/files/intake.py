@@ -1,0 +1,263 @@
+"""Reading files into the tables of the index, and noting what was read from which file.
+
+Everything here happens within one transaction of the index, under the store lock. A file is known again by mtime, size
+and inode; where those may not tell, by the hash of its bytes.
+"""
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text
+from sqlalchemy.exc import IntegrityError
+
+from store import capture, rows
+from store.documents import Message
+from store.errors import UnreadableError
+from store.files import logs
+from store.files.layout import SHELVES
+from store.files.replace import Write
+from store.files.shelves import Entity, Entry, read_with_signature
+from store.files.side import JsonSide, record_of
+from store.files.system import Signature
+from store.mapping import MAPPINGS, Child, Row
+from store.mapping.base import with_owner
+from store.mapping.messages import MESSAGES
+from store.tables.messages import messages
+from store.tables.users import users
+
+# A file (or folder) may change again within one tick of the kernel's clock and show the same time.
+SETTLED_NS = 50_000_000
+LOG = capture.LOG  # the kind under which chats' files are noted
+_FIRST_KINDS = [kind for kind, shelf in SHELVES.items() if shelf.kinds[0] == kind]  # each shelf once
+_OLDEST_USER = sa.select(users.c.id).order_by(users.c.createdAt, users.c.id).limit(1)
+
+metadata = MetaData()
+files = Table(
+    "index_files",
+    metadata,
+    Column("path", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("mtime_ns", Integer, nullable=False),  # 0 never matches: the file is looked at once more
+    Column("size", Integer, nullable=False),
+    Column("inode", Integer, nullable=False),
+    Column("digest", Text, nullable=False),
+)
+entries = Table(
+    "index_entries",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("path", Text, nullable=False, index=True),
+)
+unreadable = Table(
+    "index_unreadable",
+    metadata,
+    Column("path", Text, nullable=False, index=True),
+    Column("kind", Text, nullable=False),
+    Column("id", Text),
+    Column("line", Integer),
+    Column("reason", Text, nullable=False),
+)
+
+
+def signature_of(row: sa.Row[tuple[object, ...]]) -> Signature:
+    """What a row of ``files`` knows a file by."""
+    return Signature(row.mtime_ns, row.size, row.inode)
+
+
+class Intake:
+    """One transaction in which the index learns what is in the files. ``changed``: the records it is about."""
+
+    def __init__(self, side: JsonSide, connection: Connection) -> None:
+        self._side, self._connection = side, connection
+        self.changed: dict[Entity, None] = {}
+
+    def doubt(self, kind: str, record_id: str) -> None:
+        """Read the files of this record anew, whatever is known of them: somebody else changed its rows."""
+        if kind in SHELVES:
+            self._connection.execute(sa.delete(files).where(files.c.path.in_(SHELVES[kind].paths(record_id))))
+        elif kind == LOG:
+            self._connection.execute(sa.delete(files).where(files.c.path == logs.log_path(record_id)))
+        else:  # a message; of which chat, its row may not say any more
+            self._connection.execute(sa.delete(files).where(files.c.kind == LOG))
+
+    def take_in(self) -> None:
+        """Look at every file, and read what is not as it was."""
+        known: dict[str, sa.Row[tuple[object, ...]]] = {}
+        mine: dict[str, set[str]] = {}
+        for row in self._connection.execute(sa.select(files)):
+            known[row.path] = row
+            mine.setdefault(row.kind, set()).add(row.path)
+        for kind in (*_FIRST_KINDS, LOG):
+            present = dict(self._side.log_files() if kind == LOG else self._side.files(kind))
+            for path in mine.get(kind, set()) - present.keys():
+                self._forget(kind, path)
+            for path, signature in present.items():
+                if path not in known or signature_of(known[path]) != signature:
+                    self._look_at(kind, path, known.get(path))
+
+    # ------------------------------------------------------------------ one file
+    def _look_at(self, kind: str, path: str, known: sa.Row[tuple[object, ...]] | None) -> None:
+        problem: UnreadableError | None = None
+        data, signature = b"", Signature(0, 0, 0)
+        try:
+            found = read_with_signature(self._side.system, self._side.data_dir, path)
+            if found is None:  # gone since it was listed
+                return self._forget(kind, path)
+            data, signature = found
+        except UnreadableError as error:  # refused by the system, perhaps for a moment: not by what it holds
+            problem = error
+        digest = _digest(data) if problem is None else ""
+        if digest and known is not None and known.digest == digest:
+            return self._note(path, kind, signature, digest)
+        self._forget(kind, path)
+        if kind == LOG:
+            self._read_log(path, data, problem)
+        else:
+            self._read(kind, path, data, problem)
+        return self._note(path, kind, signature, digest)
+
+    def _forget(self, kind: str, path: str) -> None:
+        connection = self._connection
+        if kind == LOG:
+            connection.execute(sa.delete(messages).where(messages.c.chatId == logs.chat_of(path)))
+            self.changed[LOG, logs.chat_of(path)] = None
+        by_kind: dict[str, list[str]] = {}
+        for of, record_id in connection.execute(sa.select(entries.c.kind, entries.c.id).where(entries.c.path == path)):
+            by_kind.setdefault(of, []).append(record_id)
+            self.changed[of, record_id] = None
+        for of, ids in by_kind.items():
+            mapping = MAPPINGS[of]
+            own = Child(mapping.main, mapping.key)
+            for child in () if mapping.derived else (*mapping.children, own):
+                for few in rows.chunks(ids):
+                    connection.execute(sa.delete(child.table).where(child.table.c[child.column].in_(few)))
+        for table in (entries, unreadable, files):
+            connection.execute(sa.delete(table).where(table.c.path == path))
+
+    def _note(self, path: str, kind: str, signature: Signature, digest: str) -> None:
+        settled = bool(digest) and time.time_ns() - signature.mtime_ns > SETTLED_NS
+        self._connection.execute(sa.delete(files).where(files.c.path == path))
+        values = {**signature._asdict(), "mtime_ns": signature.mtime_ns if settled else 0}
+        self._connection.execute(sa.insert(files).values(path=path, kind=kind, digest=digest, **values))
+
+    def _read(self, kind: str, path: str, data: bytes, problem: UnreadableError | None) -> None:
+        found, bad = SHELVES[kind].parse(path, data) if problem is None else ([], [(None, problem)])
+        bad += [(entry.id, taken) for entry in found if (taken := self._add(path, entry))]
+        for record_id, reason in bad:
+            self._note_bad(path, kind, record_id, reason)
+
+    def _note_bad(self, path: str, kind: str, record_id: str | None, problem: UnreadableError) -> None:
+        values = {"path": path, "kind": kind, "id": record_id, "line": problem.line, "reason": problem.reason}
+        self._connection.execute(sa.insert(unreadable).values(values))
+
+    def _add(self, path: str, entry: Entry) -> UnreadableError | None:
+        mapping, connection = MAPPINGS[entry.kind], self._connection
+        self.changed[entry.kind, entry.id] = None
+        try:
+            with connection.begin_nested():
+                if not mapping.derived:
+                    made = mapping.to_rows(record_of(entry))
+                    if made[mapping.main.name][0].get("userId", "") is None:  # an API key as Quilltap writes it
+                        made = with_owner(made, connection.scalar(_OLDEST_USER))
+                    rows.insert(connection, mapping, made)
+                connection.execute(sa.insert(entries).values(kind=entry.kind, id=entry.id, path=path))
+        except IntegrityError:
+            called = mapping.document.called(entry.record)  # which tells no token
+            problem = f"{called[0].lower()}{called[1:]} takes an id or a name that another record has"
+            return UnreadableError(path, problem)
+        return None
+
+    # ------------------------------------------------------------------ chats' files
+    def _read_log(self, path: str, data: bytes, problem: UnreadableError | None) -> None:
+        """Take in a chat's file. A torn tail is no message; whoever writes next cuts it off."""
+        chat_id = logs.chat_of(path)
+        self.changed[LOG, chat_id] = None
+        if problem:
+            self._note_bad(path, "chat", chat_id, problem)
+            return
+        log = logs.Log()
+        self._add_messages(path, chat_id, logs.scan(log, path, data))
+        if log.bad:  # only then is it worth a look at what the index says: it may be what a crash left
+            self._connection.execute(sa.delete(messages).where(messages.c.chatId == chat_id))
+            log, known_good = logs.Log(), self._side.known_good(chat_id)
+            self._add_messages(path, chat_id, logs.scan(log, path, data, known_good))
+        for bad in log.bad:
+            self._note_bad(path, LOG, chat_id, bad)
+
+    def _add_messages(self, path: str, chat_id: str, events: Iterator[logs.Event]) -> None:
+        """A block at a time: a chat may be longer than what one wants to hold."""
+        taken = (
+            {**MESSAGES.to_rows(event.document.model_dump())["messages"][0], "chatId": chat_id}
+            for event in events
+            if isinstance(event.document, Message)
+        )
+        for some in rows.chunks(taken):
+            try:
+                with self._connection.begin_nested():
+                    self._connection.execute(sa.insert(messages), some)
+            except IntegrityError:
+                self._add_one_by_one(path, chat_id, some)
+
+    def _add_one_by_one(self, path: str, chat_id: str, some: list[Row]) -> None:
+        for row in some:
+            try:
+                with self._connection.begin_nested():
+                    self._connection.execute(sa.insert(messages), [row])
+            except IntegrityError:
+                problem = UnreadableError(path, f"the message {row['id']} has an id that another chat's message has")
+                self._note_bad(path, LOG, chat_id, problem)
+
+    # ------------------------------------------------------------------ what we wrote ourselves
+    def wrote(self, written: dict[str, Write], signatures: dict[str, Signature | None]) -> None:
+        """Note which records the files hold now that we wrote them. They are looked at once more, but for chats' files:
+        whoever else writes one of those changes its size, or replaces it."""
+        for path, data in written.items():
+            is_log = path.startswith(f"{logs.FOLDER}/") and path != logs.INDEX
+            shelf = next((shelf for shelf in SHELVES.values() if not is_log and shelf.owns(path)), None)
+            if not is_log and shelf is None:
+                continue
+            for table in (entries, files, unreadable):
+                self._connection.execute(sa.delete(table).where(table.c.path == path))
+            if (signature := signatures.get(path)) is None:
+                continue
+            digest = _digest(data) if isinstance(data, bytes) else ""
+            kind = LOG if shelf is None else shelf.kinds[0]
+            values = {**signature._asdict(), "mtime_ns": signature.mtime_ns if is_log else 0}
+            self._connection.execute(sa.insert(files).values(path=path, kind=kind, digest=digest, **values))
+            if shelf is not None and isinstance(data, bytes):
+                found, bad = shelf.parse(path, data)
+                self._note_entries(path, found)
+                for record_id, problem in bad:
+                    self._note_bad(path, kind, record_id, problem)
+
+    def _note_entries(self, path: str, found: list[Entry]) -> None:
+        for entry in found:
+            here = sa.and_(entries.c.kind == entry.kind, entries.c.id == entry.id)
+            self._connection.execute(sa.delete(entries).where(here))
+        if found:
+            values = [{"kind": entry.kind, "id": entry.id, "path": path} for entry in found]
+            self._connection.execute(sa.insert(entries), values)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+@contextlib.contextmanager
+def own_changes(connection: Connection, outbox: Table, intake: Intake) -> Iterator[None]:
+    """What reading the files writes to the index is no change that would have to be written back, but for what the
+    lines of chats say about their messages."""
+    lasting = outbox.c.kind == capture.TOTALS
+    for row in connection.execute(sa.select(outbox).where(~lasting)):
+        intake.doubt(row.kind, row.entity_id)
+    before = connection.scalar(sa.select(sa.func.max(outbox.c.seq)).where(lasting)) or 0
+    yield
+    connection.execute(sa.delete(outbox).where(sa.or_(outbox.c.seq > before, ~lasting)))
+    chats = [record_id for kind, record_id in intake.changed if kind == LOG]
+    if chats:
+        marks = [{"kind": capture.TOTALS, "entity_id": chat_id} for chat_id in chats]
+        connection.execute(sa.insert(outbox), marks)
