@@ -13,7 +13,7 @@ import waitress
 from flask import Flask, redirect
 from werkzeug.wrappers import Response
 
-from dashboard import auth, commands, error_pages, menu, security
+from dashboard import auth, commands, error_pages, jobs, menu, security
 from dashboard.entrance import entrance
 from dashboard.health import health
 from store import Store, open_store
@@ -55,6 +55,7 @@ def _build(store: Store) -> Flask:
     app.register_blueprint(entrance)
     app.register_blueprint(health)
     app.add_url_rule("/", "home", _home)
+    jobs.mount(app, store)
     menu.build_admin(app, store)
     commands.register(app)
     return app
@@ -75,9 +76,12 @@ def main() -> None:
     """Serve Tandem until Ctrl-C or SIGTERM. Prints one line: the address to open."""
     app = create_app()
     store: Store = app.extensions["tandem_store"]
+    workshop: jobs.Workshop = app.extensions["tandem_workshop"]
     try:
         server = _listen(app, store.settings)
         signal.signal(signal.SIGTERM, _stop)
+        if store.settings.jobs == "embedded":
+            workshop.open()
         print(_welcome(app, store.settings), flush=True)
         server.run()  # comes back after Ctrl-C and SIGTERM, when the requests under way are answered
         for channel in list(server.active_channels.values()):
@@ -88,6 +92,7 @@ def main() -> None:
     except StoreError as error:
         sys.exit(error.sentence)
     finally:
+        workshop.close()
         store.close()
 
 

@@ -1,5 +1,6 @@
 """How a value is told in words; what it looks like is the templates' part, and escaping is theirs too."""
 
+from datetime import datetime
 from typing import Any
 
 from store import codec
@@ -65,3 +66,23 @@ def listed(names: list[str], at_most: int = 5) -> str:
     if len(names) > at_most:
         return f"{', '.join(names[:at_most])} and {len(names) - at_most:,} more"
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def duration(seconds: float) -> str:
+    """``less than a second``, ``12 seconds``, ``3 minutes``, ``1 hour 5 minutes``."""
+    if seconds < 1:
+        return "less than a second"
+    if seconds < 90:
+        return counted(round(seconds), "second")
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return counted(minutes, "minute")
+    hours, minutes = divmod(minutes, 60)
+    return counted(hours, "hour") + (f" {counted(minutes, 'minute')}" if minutes else "")
+
+
+def between(start: str | None, end: str | None) -> str:
+    """How long it took from one moment to another; empty where one of them is not known."""
+    if not start or not end:
+        return ""
+    return duration((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())

@@ -4,6 +4,7 @@ import os
 
 from flask import Blueprint, Response, current_app, jsonify
 
+from dashboard.jobs import workshop
 from store import Store
 from store.errors import StoreError
 
@@ -20,7 +21,8 @@ def healthz() -> Response:
 def readyz() -> tuple[Response, int]:
     """What Tandem works on is usable; status 503 when something is not. Says which, and nothing more to a stranger."""
     store: Store = current_app.extensions["tandem_store"]
-    checks = {"database": _database_answers(store), "jsonSide": _json_side_usable(store)}
+    queue = workshop().answers()
+    checks = {"database": _database_answers(store), "jsonSide": _json_side_usable(store), "queue": queue}
     ready = False not in checks.values()
     return jsonify({"ready": ready, **checks}), 200 if ready else 503
 

@@ -10,6 +10,7 @@ from dashboard.security import csp_nonce
 from dashboard.views.cards import CardsView
 from dashboard.views.characters import CharactersView
 from dashboard.views.chats import ChatsView
+from dashboard.views.exports import ExportsView
 from dashboard.views.home import HomeView
 from dashboard.views.image_profiles import ImageProfilesView
 from dashboard.views.images import ImagesView
@@ -20,6 +21,7 @@ from dashboard.views.profiles import ProfilesView
 from dashboard.views.signin import AccountsView, SessionsView, TokensView
 from dashboard.views.tags import TagsView
 from dashboard.views.users import UsersView
+from dashboard.views.validation import ValidationView
 
 PAGES = (
     CharactersView,
@@ -29,6 +31,8 @@ PAGES = (
     ImagesView,
     UsersView,
     CardsView,
+    ExportsView,
+    ValidationView,
     ProfilesView,
     ImageProfilesView,
     KeysView,

@@ -17,6 +17,7 @@ from store.files.side import JsonSide
 from store.files.system import System
 from store.follower import Follower
 from store.following import Following
+from store.jobs import Jobs
 from store.mapping import MAPPINGS
 from store.outbox import Outbox
 from store.repositories.attachments import AttachmentsRepository
@@ -47,6 +48,7 @@ class Store:
     def __init__(self, settings: Settings, system: System | None = None) -> None:
         self.settings = settings
         self.database = Database(settings.database_url)
+        self.jobs = Jobs(self.database)
         self.side = JsonSide(settings.data_dir, settings.own_dir, system, public_dir=settings.public_dir)
         self.side.counts = settings.data_backend == "json"
         self.public = PublicFiles(self.side.system, settings.public_dir)
@@ -81,8 +83,8 @@ class Store:
 
     def _backend(self) -> Backend:
         if self.settings.data_backend == "json":
-            self._json = JsonBackend(self.index, self.side, self.loader, self.turn)
-            return self._json
+            self.json_backend = JsonBackend(self.index, self.side, self.loader, self.turn)
+            return self.json_backend
         if flags.is_dual_mode(self.settings):
             return DualBackend(self.database, self.outbox, self.turn, verbose=self.settings.verbose)
         return SqlBackend(self.database, self.loader, self.turn)
@@ -126,9 +128,9 @@ class Store:
             self.capture_on()
             self.outbox.apart = NotInStepError("The two sides were not looked at yet.")
         try:
-            if dual or self.settings.own_dir.is_dir():
-                with self.side.lock.hold(START_WAIT_S):
-                    self.turn.take()
+            alone = not dual and not self.settings.own_dir.is_dir()  # then nobody has files to be told of
+            with contextlib.nullcontext() if alone else self.side.lock.hold(START_WAIT_S):
+                self.turn.take()
             if dual:
                 self.catch_up()
             elif switching.follows_files(self.database):
@@ -144,14 +146,16 @@ class Store:
         if together:  # what waits in SQL was answered: the files have to have it before they are what counts
             with contextlib.suppress(StoreError):
                 self.outbox.apply(START_WAIT_S)
-        lost = self.capture_on()
+        lost = self.capture_on(mark=False)
         self.following.apart = switching.apart(self.database, self.side, self.outbox, self.following, together, lost)
         with self.side.lock.hold(START_WAIT_S):
             self.side.remove_own(steps.BOND_FILE)  # the next dual start compares everything
         try:
-            self._json.bring_totals_over(START_WAIT_S)
+            self.json_backend.bring_totals_over(START_WAIT_S)
+            if not self.following.apart:
+                switching.take_what_sql_got(self.database, self.following, self.json_backend)
         except StoreError as error:
-            log.warning("What the lines of chats say is not up to date: %s", error.sentence)
+            log.warning("The files do not say everything yet: %s", error.sentence)
 
     def _follow(self) -> list[StoreError]:
         """One round of the background loop."""
@@ -161,8 +165,8 @@ class Store:
                 self.catch_up(self.outbox.totals_are_due())
             return self.outbox.problems()
         self.index.refresh()
-        if self._json.totals_wait():
-            self._json.bring_totals_over(1)
+        if self.json_backend.totals_wait():
+            self.json_backend.bring_totals_over(1)
         if not self.following.apart and self.following.is_due():
             self.following.apply(1)
         return self.following.problems()
@@ -171,7 +175,7 @@ class Store:
         """Look at both sides where that was not possible yet, and bring over what waits; without ``totals`` not what
         the lines of chats say about their messages. Raises JsonSideError, DatabaseError."""
         if self.settings.data_backend == "json":
-            self._json.bring_totals_over(START_WAIT_S)
+            self.json_backend.bring_totals_over(START_WAIT_S)
             if not self.following.apart:
                 self.following.apply(START_WAIT_S)
             return
@@ -195,19 +199,21 @@ class Store:
             with contextlib.suppress(StoreError):
                 self.outbox.apply(1)
             with contextlib.suppress(StoreError), self.side.lock.hold(1):
+                self.turn.check_files()
                 self.outbox.bond.renew()
         if self._index:
             self._index.close()
         self.database.close()
 
     # ------------------------------------------------------------------ capture and step
-    def capture_on(self) -> int:
-        """Put missing triggers in place; how many were. Records they missed meanwhile are all looked at anew."""
+    def capture_on(self, *, mark: bool = True) -> int:
+        """Put missing triggers in place; how many were. With ``mark``, records they missed meanwhile are all looked at
+        anew."""
         with self.database.write() as connection:
             absent = capture.install(connection)
             known = self.database.own.state
             together = connection.execute(known.select().where(known.c.key == steps.STATE_KEY)).first()
-            if absent and together:
+            if absent and together and mark:
                 log.warning("%d triggers were missing; every record is compared anew.", len(absent))
                 kinds = {kind for trigger in absent for kind in trigger.kinds}
                 self.outbox.mark_everything(connection, sorted(kinds))

@@ -71,7 +71,8 @@ def _marks() -> Iterator[_Mark]:
     yield _Mark(messages, LOG, "chatId", ("update", "delete", "truncate"))
     yield _Mark(messages, TOTALS, "chatId")
     yield _Mark(chats, LOG, "id", EVENTS, changed="id")
-    yield _Mark(chat_files, LOG, "messageId", EVENTS, through=("messages", "chatId", "id"), changed="messageId")
+    for kind in (LOG, TOTALS):
+        yield _Mark(chat_files, kind, "messageId", EVENTS, through=("messages", "chatId", "id"), changed="messageId")
 
 
 def triggers(dialect: str, schema: str = "public") -> list[Trigger]:

@@ -17,7 +17,14 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from store.errors import DatabaseError, DuplicateError, MissingReferenceError, StillInUseError, StoreError
+from store.errors import (
+    DatabaseError,
+    DuplicateError,
+    InvalidValueError,
+    MissingReferenceError,
+    StillInUseError,
+    StoreError,
+)
 from store.tables import ENUMS, MODELS, db
 from store.tables.tandem import SCHEMA, own_tables
 
@@ -77,6 +84,14 @@ class Database:
             config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
             config.attributes["connection"] = connection
             alembic.command.upgrade(config, "head")
+
+    def size(self) -> int:
+        """How many bytes it takes on its disk."""
+        with self.read() as connection:
+            if self.dialect == "postgresql":
+                return int(connection.scalar(sa.text("SELECT pg_database_size(current_database())")) or 0)
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar() or 0
+            return int(pages * (connection.exec_driver_sql("PRAGMA page_size").scalar() or 0))
 
     def get_state(self, key: str) -> str | None:
         """A value Tandem remembers under ``key``; None when there is none."""
@@ -207,6 +222,8 @@ def translated() -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise _refusal(error) from error
+    except UnicodeEncodeError as error:
+        raise InvalidValueError("A text holds half a character (a lone surrogate), which no database takes.") from error
     except (DBAPIError, sqlite3.Error, psycopg.Error) as error:
         log.warning("The database refused: %s", error)
         text = str(getattr(error, "orig", error)).lower()

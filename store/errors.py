@@ -16,6 +16,7 @@
     ├── PictureError                bytes that are no picture Tandem keeps
     ├── CardError                   a character card that cannot be read (store.cards)
     │   └── PngError                a picture that cannot be read as PNG
+    ├── CancelledError              long work was asked to stop
     ├── SwitchedError               another process has gone over to another backend
     ├── DatabaseError               the SQL side did not answer, or refused
     └── JsonSideError               the JSON side could not be read or written
@@ -129,6 +130,12 @@ class DatabaseError(StoreError):
     """The SQL side did not answer, or refused."""
 
     hint_by_default = "Check DATABASE_URL and that the database runs, then try again; nothing was written."
+
+
+class CancelledError(StoreError):
+    """Long work was asked to stop, and did: what counted before still counts."""
+
+    hint_by_default = "Start it again whenever you like."
 
 
 class SwitchedError(StoreError):

@@ -8,23 +8,21 @@ deleted. What another program changed in SQL meanwhile is a conflict: it is told
 import logging
 import secrets
 import time
-from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Iterator
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from store import capture, rows
 from store.database import Database
-from store.errors import ConflictError, DatabaseError, NotInStepError, StoreError
+from store.errors import NotInStepError, StoreError
 from store.files import behind
 from store.files.index import JsonIndex
 from store.files.lock import StoreLock
 from store.files.shelves import Entity
 from store.files.side import JsonSide
-from store.mapping import MAPPINGS, Mapping, Rows, spoken
-from store.mapping.messages import MESSAGES
+from store.giving import GIVEN, KINDS, Giving, Records
+from store.mapping import MAPPINGS
 from store.tables.messages import messages
 from store.turns import Turn
 
@@ -35,18 +33,13 @@ LOOK_S = 5.0  # without changes of ours, SQL is looked at so often
 # ends one after a second, and that might be the other.
 _LOCK_WAIT = "SET LOCAL lock_timeout = '500ms'"
 STATE_KEY = "taken_from_files"  # SQL remembers under it the mark of the last batch, and the folder it is from
-# In the order in which links point: a message belongs to a chat, and an attachment to a message.
-_KINDS: Final = [kind for kind, mapping in MAPPINGS.items() if not mapping.derived]
-_KINDS.insert(_KINDS.index("attachment"), capture.MESSAGE)
-_MAPPINGS: Final[dict[str, Mapping]] = {**MAPPINGS, capture.MESSAGE: MESSAGES}
-_Records = dict[Entity, Rows | None]  # None: there is none
 
 
 class Following:
     """One database that follows one folder."""
 
     def __init__(self, database: Database, index: JsonIndex, side: JsonSide, turn: Turn) -> None:
-        self._database, self._index, self._side, self._turn = database, index, side, turn
+        self._database, self.index, self._side, self._turn = database, index, side, turn
         # Whoever applies holds this lock of its own all the while; the files stay free while SQL takes its time.
         self._lock = StoreLock(side.system, side.own_dir / "sql.lock")
         self._refused: dict[Entity, StoreError] = {}
@@ -67,17 +60,23 @@ class Following:
         if not self.belongs():
             self._database.set_state(STATE_KEY, f"new-{secrets.token_hex(8)} {self._folder()}")
 
+    def mark(self, connection: Connection) -> str | None:
+        """What the database says it was given last."""
+        state = self._database.own.state
+        value: str | None = connection.scalar(sa.select(state.c.value).where(state.c.key == STATE_KEY))
+        return value.partition(" ")[0] if value else None
+
     def end(self) -> None:
         """The database follows no more."""
         self._database.set_state(STATE_KEY, None)
 
     def _folder(self) -> str:
-        return str(self._side.data_dir.resolve())
+        return str(self._side.data_dir.absolute())
 
     # ------------------------------------------------------------------ what waits
     def pending(self) -> int:
         """How many records SQL does not have yet as they are in the files."""
-        with self._index.database.read() as connection:
+        with self.index.database.read() as connection:
             return behind.count(connection)
 
     def is_due(self) -> bool:
@@ -109,22 +108,24 @@ class Following:
 
     def _round(self, passed: int, timeout: float, refused: dict[Entity, StoreError]) -> int | None:
         """One batch of the entries behind ``passed``; its last entry, None when there was none."""
-        value = self._database.get_state(STATE_KEY)
-        mark = value.partition(" ")[0] if value else None
+        with self._database.read() as connection:
+            mark = self.mark(connection)
         with self._side.lock.hold(max(timeout, 1.0)):
             self._side.journal.recover(changing=False)
-            self._index.take_in()
-        with self._index.database.write() as connection:
+            self.index.take_in()
+        with self.index.database.write() as connection:
             if not behind.knows(connection, mark):
                 behind.add(connection, self._everything(connection))
             batch = behind.next_batch(connection, mark, passed)
-            wanted, doubts = _here(connection, self._index, set(batch.entries.values())) if batch else ({}, {})
+            wanted, doubts = (
+                records_in_files(connection, self.index, set(batch.entries.values())) if batch else ({}, {})
+            )
         if batch is None:
             return None
         told, also = self._give(wanted, batch)
         told.update(doubts)
         refused.update(told)
-        with self._index.database.write() as connection:
+        with self.index.database.write() as connection:
             behind.done(connection, (seq for seq, one in batch.entries.items() if not _waits(one, told)))
             behind.add(connection, also)
         return max(batch.entries, default=passed) if batch.entries else None
@@ -132,7 +133,7 @@ class Following:
     def _everything(self, connection: Connection) -> Iterator[Entity]:
         """Every record of either side."""
         with self._database.read() as sql:
-            for kind in _KINDS:
+            for kind in KINDS:
                 if kind == capture.MESSAGE:
                     chats = {*rows.all_ids(connection, MAPPINGS["chat"]), *rows.all_ids(sql, MAPPINGS["chat"])}
                     yield from ((capture.LOG, one) for one in sorted(chats))
@@ -142,7 +143,7 @@ class Following:
                 yield from ((kind, one) for one in sorted(both))
 
     # ------------------------------------------------------------------ SQL
-    def _give(self, wanted: _Records, batch: behind.Batch) -> tuple[dict[Entity, StoreError], list[Entity]]:
+    def _give(self, wanted: Records, batch: behind.Batch) -> tuple[dict[Entity, StoreError], list[Entity]]:
         """Make SQL hold these records, as one transaction with the mark: what it refuses, and what else it changed by
         its own rules."""
         outbox = self._database.own.outbox
@@ -151,7 +152,7 @@ class Following:
             if connection.dialect.name == "postgresql":  # so that every later entry is ours
                 connection.exec_driver_sql(_LOCK_WAIT)
                 connection.exec_driver_sql(f"LOCK TABLE {outbox.fullname} IN SHARE ROW EXCLUSIVE MODE")
-            giving = _Giving(connection, outbox, wanted)
+            giving = Giving(connection, outbox, wanted)
             refused = giving.give()
             also = [one for one in giving.gone_with() if one not in wanted]
             giving.acknowledge()
@@ -170,9 +171,11 @@ def _waits(entity: Entity, refused: dict[Entity, StoreError]) -> bool:
     return entity in refused or (entity[0] == capture.LOG and any(kind == capture.MESSAGE for kind, _ in refused))
 
 
-def _here(connection: Connection, index: JsonIndex, entities: set[Entity]) -> tuple[_Records, dict[Entity, StoreError]]:
+def records_in_files(
+    connection: Connection, index: JsonIndex, entities: set[Entity]
+) -> tuple[Records, dict[Entity, StoreError]]:
     """The records as the files have them, and what cannot be read: that is not missing, and is not deleted."""
-    found: _Records = {}
+    found: Records = {}
     by_kind: dict[str, set[str]] = {}
     for kind, record_id in entities:
         by_kind.setdefault(kind, set()).add(record_id)
@@ -181,9 +184,9 @@ def _here(connection: Connection, index: JsonIndex, entities: set[Entity]) -> tu
         of_chat = sa.select(messages.c.id).where(messages.c.chatId == chat_id)
         by_kind.setdefault(capture.MESSAGE, set()).update(connection.scalars(of_chat))
     for kind, ids in by_kind.items():
-        if kind not in _MAPPINGS or _MAPPINGS[kind].derived:
+        if kind not in GIVEN or GIVEN[kind].derived:
             continue
-        loaded = rows.load(connection, _MAPPINGS[kind], sorted(ids))
+        loaded = rows.load(connection, GIVEN[kind], sorted(ids))
         found.update({(kind, one): loaded.get(one) for one in ids})
     doubts: dict[Entity, StoreError] = {}
     for one in [one for one, there in found.items() if there is None]:
@@ -191,200 +194,3 @@ def _here(connection: Connection, index: JsonIndex, entities: set[Entity]) -> tu
             doubts[one] = problem
             del found[one]
     return found, doubts
-
-
-class _Hit(Exception):
-    """A change would by SQL's own rules also change what somebody else has changed."""
-
-    def __init__(self, entity: Entity) -> None:
-        super().__init__(entity)
-        self.entity = entity
-
-
-def _conflict(what: str) -> ConflictError:
-    return ConflictError(
-        f"{what} while the files are what counts.",
-        hint="Both versions are kept. Validate, and repair from the side that is right.",
-    )
-
-
-class _Giving:
-    """One transaction that makes SQL hold some records. ``outbox`` tells what others have changed there, and then what
-    this one does."""
-
-    def __init__(self, connection: Connection, outbox: sa.Table, wanted: _Records) -> None:
-        self._connection, self._outbox, self._wanted = connection, outbox, dict(wanted)
-        self._foreign = self._entries(0)
-        self._foreign_logs = self._logs_of(one for kind, one in self._foreign if kind == capture.MESSAGE)
-        self._before = self._last()
-        self._refused: dict[Entity, StoreError] = {}
-        self._old: dict[Entity, Rows] = {}
-
-    def give(self) -> dict[Entity, StoreError]:
-        """Do it; what SQL refuses, and what it holds of somebody else's."""
-        logs = self._expand_logs()
-        self._load(self._wanted)
-        for entity in [one for one in self._wanted if self._is_foreign(one)]:
-            del self._wanted[entity]
-            self._refused[entity] = _conflict(f"The {spoken(*entity)} was changed in the database")
-        gone = [one for one in self._in_order(reversed(_KINDS)) if self._wanted[one] is None and one in self._old]
-        there = [one for one in self._in_order(_KINDS) if self._wanted[one] is not None]
-        self._all(gone, self._delete)
-        if gone:
-            self._load(there)  # some of it may have gone with those
-        # First the records, then what hangs between them: an image names a chat, and a chat a character's image.
-        self._change_places(self._all(there, self._save_main, once=False))
-        self._all([one for one in there if one not in self._refused], self._save_children)
-        self._settle({*self._wanted, *logs})
-        return self._refused
-
-    def gone_with(self) -> list[Entity]:
-        """What SQL changed by its own rules when these went."""
-        touched = {one for one in self._entries(self._before) if one[0] in _MAPPINGS or one[0] == capture.LOG}
-        return sorted(one for one in touched if one not in self._wanted)
-
-    def _settle(self, entities: set[Entity]) -> None:
-        """Where SQL now holds what the files say, it no longer matters that somebody else was there."""
-        outbox = self._outbox
-        for kind, one in (entities & self._foreign) - self._refused.keys():
-            if kind != capture.LOG or not any(of == capture.MESSAGE for of, _ in self._refused):
-                named = sa.and_(outbox.c.kind == kind, outbox.c.entity_id == one)
-                self._connection.execute(sa.delete(outbox).where(named, outbox.c.seq <= self._before))
-
-    def acknowledge(self) -> None:
-        """What was changed here need not be brought to the files."""
-        self._connection.execute(sa.delete(self._outbox).where(self._outbox.c.seq > self._before))
-
-    def _entries(self, after: int) -> set[Entity]:
-        found = self._connection.execute(sa.select(self._outbox).where(self._outbox.c.seq > after))
-        return {(row.kind, row.entity_id) for row in found}
-
-    def _last(self) -> int:
-        return self._connection.scalar(sa.select(sa.func.max(self._outbox.c.seq))) or 0
-
-    def _load(self, entities: Iterable[Entity]) -> None:
-        by_kind: dict[str, list[str]] = {}
-        for kind, record_id in entities:
-            self._old.pop((kind, record_id), None)
-            by_kind.setdefault(kind, []).append(record_id)
-        for kind, ids in by_kind.items():
-            for one, loaded in rows.load(self._connection, _MAPPINGS[kind], sorted(ids), for_update=True).items():
-                self._old[kind, one] = loaded
-
-    def _logs_of(self, message_ids: Iterable[str]) -> set[Entity]:
-        wanted = sa.select(messages.c.chatId).distinct()
-        found = [self._connection.scalars(wanted.where(messages.c.id.in_(some))) for some in rows.chunks(message_ids)]
-        return {(capture.LOG, chat_id) for some in found for chat_id in some}
-
-    def _expand_logs(self) -> list[Entity]:
-        logs = [one for one in self._wanted if one[0] == capture.LOG]
-        for kind, chat_id in logs:
-            del self._wanted[kind, chat_id]
-            for one in self._connection.scalars(sa.select(messages.c.id).where(messages.c.chatId == chat_id)):
-                self._wanted.setdefault((capture.MESSAGE, one), None)
-        return logs
-
-    def _is_foreign(self, entity: Entity) -> bool:
-        """Whether somebody else changed it in SQL, to something that the files do not say."""
-        old, new = self._old.get(entity), self._wanted[entity]
-        if old is None and new is None:
-            return False
-        if old is not None and new is not None and not rows.differ(_MAPPINGS[entity[0]], old, new):
-            return False
-        marks = {entity, (entity[0], capture.EVERYTHING)}
-        if entity[0] == capture.MESSAGE:
-            chats = [there["messages"][0]["chatId"] for there in (old, new) if there]
-            marks |= {(capture.LOG, one) for one in (*chats, capture.EVERYTHING)}
-        return not marks.isdisjoint(self._foreign)
-
-    def _in_order(self, kinds: Iterable[str]) -> list[Entity]:
-        by_kind: dict[str, list[Entity]] = {}
-        for entity in self._wanted:
-            by_kind.setdefault(entity[0], []).append(entity)
-        return [entity for kind in kinds for entity in by_kind.get(kind, ())]
-
-    def _all(self, entities: list[Entity], step: Any, *, once: bool = True) -> list[Entity]:
-        """Take the step for each, and again as long as that helps; those it never helped. With ``once`` they are
-        refused."""
-        left = entities
-        while left:
-            failed: dict[Entity, DBAPIError | _Hit] = {}
-            for entity in left:
-                try:
-                    with self._connection.begin_nested():
-                        step(entity)
-                except (OperationalError, InterfaceError):  # no fault of the record's: a full disk, a lock
-                    raise
-                except (DBAPIError, _Hit) as error:
-                    failed[entity] = error
-            if len(failed) == len(left):
-                if once:
-                    self._refused.update({one: self._refusal(one, error) for one, error in failed.items()})
-                return list(failed)
-            left = list(failed)
-        return []
-
-    def _delete(self, entity: Entity) -> None:
-        mapping, last = _MAPPINGS[entity[0]], self._last()
-        self._connection.execute(sa.delete(mapping.main).where(mapping.main.c[mapping.key] == entity[1]))
-        # A message goes alone; with anything else may go whole chats.
-        telling = _KINDS if entity[0] == capture.MESSAGE else [*_KINDS, capture.LOG]
-        marked = {(kind, one) for kind, one in self._entries(last) if kind in telling}
-        if hit := marked & {*self._foreign, *self._foreign_logs} - {entity}:
-            raise _Hit(min(hit))
-
-    def _save_main(self, entity: Entity) -> None:
-        mapping, old = _MAPPINGS[entity[0]], self._old.get(entity, {})
-        new = self._wanted[entity] or {}
-        main = mapping.main.name
-        rows.save(self._connection, mapping, {main: old.get(main, [])}, {main: new[main]})
-
-    def _save_children(self, entity: Entity) -> None:
-        mapping, old = _MAPPINGS[entity[0]], self._old.get(entity, {})
-        new = self._wanted[entity] or {}
-        for child in mapping.children:
-            name = child.table.name
-            rows.save(self._connection, mapping, {name: old.get(name, [])}, {name: new.get(name, [])})
-
-    def _change_places(self, stuck: list[Entity]) -> None:
-        """Save what is in each other's way: all of it steps aside for a moment. What even then cannot be saved is
-        refused, and stays as it was."""
-        while stuck:
-            before = dict(self._old)
-            savepoint = self._connection.begin_nested()
-            self._all(stuck, self._step_aside, once=False)
-            if not (left := self._all(stuck, self._save_main)):
-                savepoint.commit()
-                return
-            savepoint.rollback()
-            self._old, stuck = before, [one for one in stuck if one not in left]
-
-    def _refusal(self, entity: Entity, error: DBAPIError | _Hit) -> StoreError:
-        what = spoken(*entity)
-        if isinstance(error, _Hit):
-            hit = spoken(*error.entity)
-            return _conflict(f"The {what} cannot go: with it would the {hit}, which was changed in the database")
-        log.info("The database refused the %s: %s", what, error)
-        if self._wanted[entity] is None:
-            message, hint = f"The database still needs the {what}, which is gone from the files.", "See who names it."
-        else:
-            message = f"The database does not take the {what} as it is in the files."
-            hint = "It names a record that is not there, or has a name that another one has: see its page."
-        refusal = DatabaseError(message, hint=hint)
-        refusal.__cause__ = error
-        return refusal
-
-    def _step_aside(self, entity: Entity) -> None:
-        """Give a row that is in another's way values that nobody has."""
-        mapping = _MAPPINGS[entity[0]]
-        table = mapping.main
-        if entity not in self._old:
-            return
-        row = dict(self._old[entity][table.name][0])
-        for index in table.indexes:
-            column = list(index.columns)[-1]
-            if index.unique and not column.foreign_keys and isinstance(column.type, sa.Text):
-                row[column.name] = f"tandem-{entity[1]}"
-                here = table.c[mapping.key] == entity[1]
-                self._connection.execute(sa.update(table).where(here).values({column.name: row[column.name]}))
-        self._old[entity] = {**self._old[entity], table.name: [row]}

@@ -88,6 +88,7 @@ def read_settings(environ: Mapping[str, str], root: Path) -> Settings:
     backend = _BACKENDS[choice("DATA_BACKEND", _BACKENDS, "dual")]
     jobs = choice("JOBS", {"embedded": "embedded", "worker": "worker", "inline": "inline"}, "embedded")
     data_dir, public_dir = folder("DATA_DIR", root / "data"), folder("PUBLIC_DIR", root / "public")
+    queue = _queue_url(given.get("JOBS_QUEUE", "").strip() or f"sqlite:///{instance / 'jobs.sqlite'}", root, problems)
     verbose, verbose_migration = flag("VERBOSE"), flag("VERBOSE_MIGRATION")
     if problems:
         raise SettingsError("Wrong settings: " + "; ".join(problems) + ".")
@@ -100,7 +101,7 @@ def read_settings(environ: Mapping[str, str], root: Path) -> Settings:
         encryption_master_pepper=pepper or _kept_secret(instance / "encryption-master-pepper"),
         secret_key=given.get("SECRET_KEY", "") or _kept_secret(instance / "secret-key"),
         jobs=jobs,  # type: ignore[arg-type]  # choice() returns one of the three
-        jobs_queue=given.get("JOBS_QUEUE", "").strip() or f"sqlite:///{instance / 'jobs.sqlite'}",
+        jobs_queue=queue,
         host=given.get("HOST", "").strip() or "127.0.0.1",
         port=int(port),
         verbose=verbose,
@@ -119,6 +120,17 @@ def _database_url(url: str, root: Path, problems: list[str]) -> str:
     # The value is not repeated: it may hold a password.
     problems.append("DATABASE_URL is neither postgresql://… nor sqlite:///path")
     return "sqlite:///"
+
+
+def _queue_url(url: str, root: Path, problems: list[str]) -> str:
+    """An address that the queue understands; a relative path is relative to the project."""
+    if re.match(r"(postgres(ql)?|rediss?)://", url):
+        return url
+    if url.startswith("sqlite:///") and (path := url.removeprefix("sqlite:///")):
+        return f"sqlite:///{path if path.startswith('/') else root / path}"
+    # The value is not repeated: it may hold a password.
+    problems.append("JOBS_QUEUE is none of sqlite:///path, postgresql://… and redis://…")
+    return url
 
 
 def _kept_secret(path: Path) -> str:

@@ -79,7 +79,7 @@ class FolderBond:
         self.side.write_own(BOND_FILE, f"{token} {self._folder()}".encode())
 
     def _path(self) -> str:
-        return str(self.side.data_dir.resolve())
+        return str(self.side.data_dir.absolute())
 
     def _folder(self) -> str:
         with told_as_json_side(self.side.data_dir):

@@ -1,11 +1,26 @@
 """Going over from one backend to another: what the side that counted has to give the other first."""
 
-from store import steps
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from store import capture, steps
 from store.database import Database
 from store.errors import NotInStepError, StoreError
+from store.files import behind
+from store.files.index import JsonIndex
 from store.files.side import JsonSide
 from store.following import STATE_KEY, Following
+from store.giving import Giving, records_in_sql
 from store.outbox import Outbox
+
+
+class Writer(Protocol):
+    """What changes the files, as one unit."""
+
+    def changing(self, work: Callable[[Connection], None], entities: Callable[[None], list[Any]]) -> object: ...
 
 
 def follows_files(database: Database) -> bool:
@@ -42,6 +57,7 @@ def catch_up_with_files(database: Database, following: Following) -> StoreError 
     if following.belongs():
         following.apply(1)
         if not following.pending():
+            _have_totals_told(database, following.index)
             return None
     problems = following.problems()
     reason = problems[0].message if problems else "It was taken from another folder."
@@ -49,3 +65,38 @@ def catch_up_with_files(database: Database, following: Following) -> StoreError 
         f"The files hold changes that the database does not have. {reason}",
         hint="Start with DATA_BACKEND=json, mend what is told there, and go over again.",
     )
+
+
+def take_what_sql_got(database: Database, following: Following, files: Writer) -> None:
+    """Bring to the files what was changed in the database while it counted, and the files did not: it was answered.
+    What both sides changed stays as it is, and is told. Raises StoreError when the files do not take it."""
+    outbox, own = database.own.outbox, following.index.database.own.outbox
+    with database.read() as connection:
+        waiting = {(row.kind, row.entity_id) for row in connection.execute(sa.select(outbox))}
+        mark = following.mark(connection)
+        with following.index.database.read() as there:
+            if not behind.knows(there, mark):  # then it cannot be said what the files changed
+                return
+            entities = waiting - behind.entities(there)
+        wanted = records_in_sql(connection, entities)
+    if not wanted:
+        return
+
+    def work(connection: Connection) -> None:
+        for problem in Giving(connection, own, wanted, heed=False).give().values():
+            raise problem
+
+    files.changing(work, lambda _: [])
+
+
+def _have_totals_told(database: Database, index: JsonIndex) -> None:
+    """What the lines of chats say about their messages may be old: who writes the files from now on has to look."""
+    there, here = index.database.own.outbox, database.own.outbox
+    old = sa.select(there.c.entity_id).where(there.c.kind == capture.TOTALS).distinct()
+    waiting = sa.select(here.c.entity_id).where(here.c.kind == "chat")
+    with index.database.read() as connection:
+        chats = set(connection.scalars(old))
+    with database.write() as connection:
+        told = [{"kind": "chat", "entity_id": one} for one in chats - set(connection.scalars(waiting))]
+        if told:
+            connection.execute(sa.insert(here), told)

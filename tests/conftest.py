@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+from tests import dialects
 from tests.factories import lay_database
 from tests.postgres import PostgresServer, find_programs
 
@@ -36,6 +37,8 @@ for _name in [name for name in os.environ if name in SETTINGS or name.startswith
 _MEMORY = Path("/dev/shm")
 if "TMPDIR" not in os.environ and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 2**31:
     os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
+
+dialects.share()
 
 # The same examples in every run, without deadlines: two noisy cores must not decide what passes.
 # TANDEM_EXAMPLES=5000 looks further, at other examples each time.

@@ -6,9 +6,13 @@ from dashboard.commands.accounts import accounts
 from dashboard.commands.cards import cards
 from dashboard.commands.data import data
 from dashboard.commands.demo import demo
+from dashboard.commands.generations import moving
+from dashboard.commands.jobs import jobs
 
 
 def register(app: Flask) -> None:
     """Add every group to the application's commands."""
-    for group in (accounts, cards, data, demo):
+    for command in moving:
+        data.add_command(command)
+    for group in (accounts, cards, data, demo, jobs):
         app.cli.add_command(group)

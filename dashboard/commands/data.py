@@ -1,10 +1,15 @@
 """``data``: the two sides and what keeps them equal."""
 
+from pathlib import Path
+
 import click
 from flask import current_app
 
-from dashboard.commands.base import Group
-from store import Store
+from dashboard.commands.base import Group, json_option
+from dashboard.commands.telling import print_json, told
+from store import Store, codec
+from store.errors import StoreError
+from store.validation import validate_all_data
 
 data = Group("data", help="The two sides, and what keeps them equal.")
 
@@ -38,3 +43,31 @@ def off() -> None:
     store: Store = current_app.extensions["tandem_store"]
     store.capture_off()
     click.echo("Capture is off; every trigger named tandem_… is gone.")
+
+
+@data.command()
+@click.option("--only", "models", multiple=True, metavar="MODEL", help="Look at this model; may be given again.")
+@click.option("--quick", is_flag=True, help="Counts and relations only: no value is compared.")
+@json_option
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Also write the report, as JSON, here.")
+def validate(models: tuple[str, ...], quick: bool, as_json: bool, report: Path | None) -> None:
+    """Compare both sides: counts, every field, relations, secrets, what Quilltap would reject.
+
+    The exit status adds up: 0 equal, 1 could not run, 2 differences, 4 something could not be read or was skipped,
+    8 dangling relations, 16 a secret does not decrypt.
+    """
+    store: Store = current_app.extensions["tandem_store"]
+    with told(quiet=as_json) as progress:
+        found = validate_all_data(store, only=models, quick=quick, progress=progress)
+    if report:
+        try:
+            report.write_bytes(codec.dumps_pretty(found.as_json()) + b"\n")
+        except OSError as error:
+            raise StoreError(
+                f"{report} cannot be written: {error.strerror}.", hint="Choose another --report."
+            ) from error
+    if as_json:
+        print_json(found.as_json())
+    else:
+        click.echo(found.as_text())
+    raise SystemExit(found.exit_status)

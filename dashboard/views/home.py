@@ -10,6 +10,7 @@ from dashboard.security import wants_page
 from dashboard.views.base import StoreView
 from dashboard.views.listing import clean
 from store.errors import StoreError
+from store.jobs import DONE
 from store.repositories.contract import Query
 
 # The six phases of the way from SQL to files, and which of them a backend stands for.
@@ -38,6 +39,7 @@ JUMPED_TO = {
     "images": "filename",
     "chats": "title",
 }
+VALIDATIONS = ("validate", "quick-validate", "repair")  # a repair ends in one
 COUNTED_PAGES = {
     "Character": "characters.index_view",
     "Persona": "personas.index_view",
@@ -77,6 +79,8 @@ class HomeView(StoreView):
             # Never the whole address: it may hold a password.
             database_kind="PostgreSQL" if settings.database_url.startswith("postgresql") else "SQLite",
             phases=[(name, text, self.phase_state(place)) for place, (name, text) in enumerate(PHASES)],
+            last_export=self.store.jobs.last(("export",), (DONE,)),
+            last_validation=self.store.jobs.last(VALIDATIONS, (DONE,)),
             has_user=bool(self.store.users.list(Query(sort="createdAt", page_size=1)).rows),
         )
 

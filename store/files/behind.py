@@ -51,6 +51,11 @@ def count(connection: Connection) -> int:
     return int(connection.scalar(sa.select(sa.func.count()).select_from(distinct)) or 0)
 
 
+def entities(connection: Connection) -> set[Entity]:
+    """The records that are behind."""
+    return {(row.kind, row.entity_id) for row in connection.execute(sa.select(_behind))}
+
+
 def knows(connection: Connection, mark: str | None) -> bool:
     """Whether a database that bears this mark has all that is not noted here."""
     row = connection.execute(sa.select(_marks)).first()

@@ -95,30 +95,42 @@ class Intake:
             present = dict(self._side.log_files() if kind == LOG else self._side.files(kind))
             for path in mine.get(kind, set()) - present.keys():
                 self._forget(kind, path)
-            for path, signature in present.items():
-                if path not in known or signature_of(known[path]) != signature:
-                    self._look_at(kind, path, known.get(path))
+            changed = [
+                path
+                for path, signature in present.items()
+                if path not in known or signature_of(known[path]) != signature
+            ]
+            # A record may have gone from one of them to another: what they held goes first.
+            for path in [path for path in changed if not self._is_as_it_was(kind, path, known.get(path))]:
+                self._read_anew(kind, path)
 
     # ------------------------------------------------------------------ one file
-    def _look_at(self, kind: str, path: str, known: sa.Row[tuple[object, ...]] | None) -> None:
+    def _is_as_it_was(self, kind: str, path: str, known: sa.Row[tuple[object, ...]] | None) -> bool:
+        """Whether the file holds what it held; otherwise that is forgotten."""
+        if known is not None and known.digest:
+            with contextlib.suppress(UnreadableError):
+                found = read_with_signature(self._side.system, self._side.data_dir, path)
+                if found is not None and _digest(found[0]) == known.digest:
+                    self._note(path, kind, found[1], known.digest)
+                    return True
+        self._forget(kind, path)
+        return False
+
+    def _read_anew(self, kind: str, path: str) -> None:
         problem: UnreadableError | None = None
         data, signature = b"", Signature(0, 0, 0)
         try:
             found = read_with_signature(self._side.system, self._side.data_dir, path)
             if found is None:  # gone since it was listed
-                return self._forget(kind, path)
+                return
             data, signature = found
         except UnreadableError as error:  # refused by the system, perhaps for a moment: not by what it holds
             problem = error
-        digest = _digest(data) if problem is None else ""
-        if digest and known is not None and known.digest == digest:
-            return self._note(path, kind, signature, digest)
-        self._forget(kind, path)
         if kind == LOG:
             self._read_log(path, data, problem)
         else:
             self._read(kind, path, data, problem)
-        return self._note(path, kind, signature, digest)
+        self._note(path, kind, signature, _digest(data) if problem is None else "")
 
     def _forget(self, kind: str, path: str) -> None:
         connection = self._connection

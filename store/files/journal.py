@@ -79,8 +79,9 @@ class Journal:
             self._system.sync_folder(self._own)
         with told_as_json_side(self._data):
             self._carry_out(steps)
-        log.warning("A change of %d files that was cut short is carried out.", len(steps))
-        return True
+        if steps:
+            log.warning("A change of %d files that was cut short is carried out.", len(steps))
+        return bool(steps)
 
     def is_there(self) -> bool:
         """Whether a change waits to be carried out."""

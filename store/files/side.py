@@ -183,6 +183,11 @@ class JsonSide:
                 if folder not in done and self.system.is_folder(self.data_dir / folder):
                     self.system.sync_folder(self.data_dir / folder)
 
+    def size(self) -> int:
+        """How many bytes lie below the data folder."""
+        with told_as_json_side(self.data_dir):
+            return sum(self.system.sizes(self.data_dir))
+
     def make_folder(self) -> None:
         """Make the data folder when there is none."""
         with told_as_json_side(self.data_dir):
@@ -220,6 +225,16 @@ class JsonSide:
                 if entry := self.entry(kind, record_id):
                     copies[f"{kind}/{file_name(record_id)}"] = codec.dumps_pretty(entry.record)
         self._quarantine(copies)
+
+    def set_bad_files_aside(self, kind: str, record_id: str) -> None:
+        """Move files that may hold the record, and in which something cannot be read, into the quarantine. The caller
+        holds the lock."""
+        for path in SHELVES[kind].paths(record_id):
+            with contextlib.suppress(UnreadableError):
+                data = read_or_none(self.system, self.data_dir, path)
+                if data is not None and SHELVES[kind].parse(path, data)[1]:
+                    self._quarantine({path: data})
+                    self.write({path: None})
 
     def _quarantine(self, copies: dict[str, bytes]) -> None:
         """Keep bytes that are about to go, below a folder named by this moment."""

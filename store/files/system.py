@@ -15,6 +15,7 @@ from typing import NamedTuple
 from store.errors import JsonSideError, ReadOnlyError, StorageFullError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EFBIG}
+_HERE, _EXCHANGE = -100, 2  # of the C library: paths from the working folder; let two names change places
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -126,6 +127,44 @@ class System:
     def link(self, source: Path, target: Path) -> None:
         """Give a file a second, new name on the same disk."""
         os.link(source, target)
+
+    def link_to(self, target: str, path: Path) -> None:
+        """Make a symbolic link at ``path``; it need not lead anywhere yet."""
+        os.symlink(target, path)
+
+    def read_link(self, path: Path) -> str | None:
+        """What a symbolic link says; None for whatever is none."""
+        try:
+            return os.readlink(path)
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.ENOENT):
+                return None
+            raise
+
+    def exchange(self, one: Path, other: Path) -> None:
+        """Let two names change places, at once. Raises OSError where the disk cannot."""
+        library = ctypes.CDLL(None, use_errno=True)
+        if hasattr(library, "renameat2"):
+            failed = library.renameat2(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE)
+        elif hasattr(library, "renamex_np"):  # macOS
+            failed = library.renamex_np(os.fsencode(one), os.fsencode(other), _EXCHANGE)
+        else:
+            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(other))
+        if failed:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(other))
+
+    def free_space(self, folder: Path) -> int:
+        """How many bytes may still be written to the disk of a folder."""
+        told = os.statvfs(folder)
+        return told.f_bavail * told.f_frsize
+
+    def sizes(self, folder: Path) -> Iterator[int]:
+        """The sizes of all files below a folder, in bytes."""
+        for place, _, names in os.walk(folder):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    yield os.stat(os.path.join(place, name)).st_size
 
     def write(self, handle: Handle, data: bytes) -> int:
         """Write some of the bytes; how many."""

@@ -264,8 +264,11 @@ def _put_last(connection: Connection, chat_id: str, new: list[Row]) -> None:
     last = connection.scalar(newest) if new else None
     if last is None:
         return
-    behind = spell_moment(datetime.fromisoformat(last) + timedelta(milliseconds=1))
-    ahead = spell_moment(datetime.fromisoformat(last) - timedelta(seconds=1))
+    try:
+        behind = spell_moment(datetime.fromisoformat(last) + timedelta(milliseconds=1))
+        ahead = spell_moment(datetime.fromisoformat(last) - timedelta(seconds=1))
+    except OverflowError:  # the first or the last moment there is: nothing of now comes near it
+        return
     for row in new:
         if ahead <= row["createdAt"] <= last:
             row["createdAt"] = behind

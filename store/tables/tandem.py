@@ -23,6 +23,7 @@ class OwnTables:
     accounts: Table
     sessions: Table
     attempts: Table
+    jobs: Table
 
 
 def own_tables(dialect: str) -> OwnTables:
@@ -75,4 +76,29 @@ def own_tables(dialect: str) -> OwnTables:
         Index(f"{prefix}attempts_subject_at_idx", "subject", "at"),
         sqlite_autoincrement=True,
     )
-    return OwnTables(metadata, outbox, state, accounts, sessions, attempts)
+    # The truth about background work; a queue only carries the ids. What is told of it is JSON: ``progress`` while it
+    # runs, ``summary`` (small, for lists) and ``result`` (may be long) when it has ended.
+    jobs = table(
+        "jobs",
+        Column("id", _Counter, primary_key=True),
+        Column("kind", Text, nullable=False),
+        Column("state", Text, nullable=False),
+        Column("arguments", Text, nullable=False),
+        Column("requested_by", Text, nullable=False),
+        Column("cancel_requested", Boolean, nullable=False),
+        Column("attempts", Integer, nullable=False),
+        Column("owner", Text),
+        Column("beat_at", Moment),
+        Column("created_at", Moment, nullable=False),
+        Column("started_at", Moment),
+        Column("ended_at", Moment),
+        Column("progress", Text),
+        Column("summary", Text),
+        Column("result", Text),
+        Column("error", Text),
+        Column("hint", Text),
+        Index(f"{prefix}jobs_kind_id_idx", "kind", "id"),
+        Index(f"{prefix}jobs_state_idx", "state"),
+        sqlite_autoincrement=True,
+    )
+    return OwnTables(metadata, outbox, state, accounts, sessions, attempts, jobs)

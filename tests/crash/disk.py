@@ -11,8 +11,8 @@ import itertools
 import os
 import random
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from store.files.system import Handle, Signature, System
@@ -44,12 +44,14 @@ class Effect:
 
 @dataclass
 class Disk(System):
-    """A System in memory. ``stop``: the call at which the power is cut."""
+    """A System in memory. ``stop``: the call at which the power is cut. ``watch``: asked before every call, to keep
+    what a power cut at this call would meet."""
 
     files: dict[str, int] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
     bytes_of: dict[int, bytes] = field(default_factory=dict)
     stop: int | None = None
+    watch: Callable[[], None] | None = None
 
     def __post_init__(self) -> None:
         self.calls = 0
@@ -62,6 +64,8 @@ class Disk(System):
     def _step(self) -> None:
         if self.stop is not None and self.calls >= self.stop:
             raise PowerCut
+        if self.watch:
+            self.watch()
         self.calls += 1
 
     def make_folder(self, folder: Path) -> None:
@@ -205,6 +209,13 @@ class Disk(System):
     def _is_reachable(self, path: str) -> bool:
         parent = path.rpartition("/")[0]
         return parent in self.folders
+
+    def as_now(self) -> Disk:
+        """A copy for ``after_power_cuts``, whatever is done later."""
+        copy = Disk()
+        copy.effects = [replace(effect) for effect in self.effects]
+        copy._base = (dict(self._base[0]), set(self._base[1]), dict(self._base[2]))
+        return copy
 
     def after_power_cuts(self, model: str, chance: random.Random) -> Iterator[Disk]:
         """Every disk (or many of them) that a power cut now may leave."""

@@ -11,8 +11,9 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from tests.crash.machine_steps import KINDS, Chance, Steps
+from tests.crash.machine_steps import Chance, Steps
 from tests.crash.machine_stores import BACKENDS, Kill, Three, advanced
+from tests.crash.machine_values import KINDS
 
 LIGHTLY, FULLY = 10, 50  # rows are compared after so many steps, everything after so many
 TICKS = (0, 0, 1, 5000)  # milliseconds between two steps

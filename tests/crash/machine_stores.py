@@ -296,11 +296,12 @@ class Three:
         self.clock.number += 1
         for name in ("dual", "json"):  # so that only what the operation changes is changed
             self.catch_up(name)
-        before = self.files("dual")
+        theirs = self.stores["dual"].settings.data_dir
+        before = files_below(theirs)
         outcomes = {name: self.outcome(name, operation) for name in ("sql", "dual")}
         assert outcomes["sql"] == outcomes["dual"], f"{operation}: {outcomes}"
         self.catch_up("dual")
-        after = self.files("dual")
+        after = files_below(theirs)
         folder = self.path / "live" / "json" / "data"
         for path in before.keys() | after.keys():
             if before.get(path) == after.get(path):

@@ -26,11 +26,16 @@ class Steps:
         self.names: list[str] = []
         self._counting, self._looks = False, True
         self._stop: int | None = None
+        self._watch: Callable[[], object] | None = None
+        self.seen: list[object] = []
 
-    def begin(self, stop: int | None = None, *, looks: bool = True) -> None:
-        """Count from here on, and die at step ``stop``. Without ``looks`` a step that only looks is none."""
-        self.names = []
-        self._counting, self._looks, self._stop = True, looks, stop
+    def begin(
+        self, stop: int | None = None, *, looks: bool = True, watch: Callable[[], object] | None = None
+    ) -> None:
+        """Count from here on, and die at step ``stop``. Without ``looks`` a step that only looks is none. ``watch`` is
+        asked before each step; ``seen`` has the answers."""
+        self.names, self.seen = [], []
+        self._counting, self._looks, self._stop, self._watch = True, looks, stop, watch
 
     def end(self) -> list[str]:
         """Count no more; the steps there were."""
@@ -42,6 +47,8 @@ class Steps:
             return
         if len(self.names) == self._stop:
             os._exit(KILLED)
+        if self._watch:
+            self.seen.append(self._watch())
         self.names.append(name)
 
     def listen(self, engine: Engine) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +15,14 @@ from store.files.side import JsonSide
 from store.files.system import Handle
 from tests.crash import reader
 from tests.crash.faults import FAULTS, Fault, FaultySystem
-from tests.crash.world import BOB, OPERATIONS, SINGLE_FILE, World, make_world
+from tests.crash.world import BOB, OPERATIONS, SINGLE_FILE, Seen, World, make_world
 
 NAMES = [name for name in OPERATIONS if name != "character-rename"]
+# Whatever fails at a call, the code behind it does the same: EIO hits every call of every operation, what else there is
+# one operation of each shape: one file, several with one that goes, an append, and a user who changes places.
+SHAPES = ("tag-update", "tag-delete", "message-add", "user-create")
+THOROUGH = os.environ.get("TANDEM_THOROUGH") == "1"
+TRIALS = [(name, kind) for name in NAMES for kind in FAULTS if THOROUGH or kind == "EIO" or name in SHAPES]
 HINDER_NOBODY = {
     "read",
     "read_from",
@@ -44,6 +50,14 @@ class Ordeal:
         OPERATIONS[name](self.store)
         self.after = world.look().records()
         assert self.before != self.after
+        self._met: set[tuple[str, str]] = set()
+
+    def is_new(self, seen: Seen) -> bool:
+        """Whether this call has not left just this before: then what follows is known too."""
+        met = (self.system.failed, seen.outline())
+        known = met in self._met
+        self._met.add(met)
+        return not known
 
     def disconnect(self) -> None:
         """Let go of the databases, without all that a clean stop does."""
@@ -105,8 +119,7 @@ def json_world(lasting_memory_path: Path) -> World:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", FAULTS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "kind"), TRIALS)
 def test_in_dual_the_write_to_sql_stands_and_what_waits_is_told_and_heals(dual: World, name: str, kind: str) -> None:
     endure(Ordeal(dual, name), kind)
 
@@ -127,9 +140,9 @@ def endure(ordeal: Ordeal, kind: str) -> None:
             must_be_told(sources.error)
             assert store.pending() > 0
             assert [error.message for error in store.problems()] == [sources.error.message]
+        is_new = ordeal.is_new(seen)
         store.outbox.apply()  # also what the lines of chats say about their messages
-        seen = world.look()
-        assert seen.violations() == []
+        assert not is_new or world.look().violations() == []
         assert (store.pending(), store.problems()) == (0, [])
 
 
@@ -158,8 +171,9 @@ def test_without_this_guard_the_check_fails(dual: World, mutant: type) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", FAULTS)
-@pytest.mark.parametrize("name", ["tag-update", *(name for name in NAMES if name not in SINGLE_FILE)])
+@pytest.mark.parametrize(
+    ("name", "kind"), [trial for trial in TRIALS if trial[0] not in SINGLE_FILE or trial[0] == "tag-update"]
+)
 def test_in_json_mode_a_refusal_changes_nothing_and_can_be_repeated(json_world: World, name: str, kind: str) -> None:
     ordeal = Ordeal(json_world, name)
     store, system = ordeal.store, ordeal.system
@@ -178,6 +192,8 @@ def test_in_json_mode_a_refusal_changes_nothing_and_can_be_repeated(json_world: 
         must_be_told(error)
         assert there == ordeal.before or (there == ordeal.after and isinstance(error, OutcomeUnknownError))
         assert reads(store) == without_mirrors(there)
+        if not ordeal.is_new(seen):
+            continue
         error = attempt(store, name)
         assert error is None or (isinstance(error, DuplicateError) and there == ordeal.after)
         assert json_world.look().records() == ordeal.after

@@ -1,7 +1,7 @@
 """The power is cut at every call: whatever was not synced may be gone, torn or zeroed. And why each guard is needed."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,40 +21,109 @@ Furnish = Callable[[Store], None]
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("power"))
+def world(lasting_memory_path: Path) -> World:
+    return make_world(lasting_memory_path)
 
 
-def different(world: World, disks: Iterable[Disk]) -> Iterator[Disk]:
-    """The disks, without those that hold what one before them held."""
-    known = set()
-    for disk in disks:
-        held = [disk.below(folder) for folder in (world.settings.data_dir, world.settings.own_dir)]
-        if (state := tuple(frozenset(one.items()) for one in held)) not in known:
-            known.add(state)
-            yield disk
+def nothing(store: Store) -> None:
+    """The store is as it is."""
+
+
+class Moments:
+    """What a power cut meets at each call of an operation, of one run: the disk, and SQL as it was committed then."""
+
+    def __init__(self, world: World, disk: Disk) -> None:
+        self._world, self._disk = world, disk
+        self._all: list[tuple[Disk, dict[Path, bytes | None], bool]] = []
+        self.answered = False
+        disk.watch = self.keep
+
+    def keep(self) -> None:
+        self._all.append((self._disk.as_now(), self._world.sqlite_files(), self.answered))
+
+    def __iter__(self) -> Iterator[tuple[int, Disk, bool]]:
+        """Number and disk of each moment, and whether the operation was answered; SQL is laid as it was."""
+        for number, (disk, files, answered) in enumerate(self._all):
+            self._world.lay_sqlite(files)
+            yield number, disk, answered
+
+
+class Different:
+    """Tells disks apart by what they hold. ``more``: what else makes two of them different."""
+
+    def __init__(self, world: World) -> None:
+        self._folders = (world.settings.data_dir, world.settings.own_dir)
+        self._known: set[Hashable] = set()
+
+    def of(self, disks: Iterable[Disk], more: Hashable = None) -> Iterator[Disk]:
+        """The disks, without those that hold what one before them held."""
+        for disk in disks:
+            state = (more, *(frozenset(disk.below(folder).items()) for folder in self._folders))
+            if state not in self._known:
+                self._known.add(state)
+                yield disk
 
 
 def recover(world: World, disk: Disk) -> list[str]:
-    """What is not the same on both sides after the next start."""
+    """What is not the same on both sides after the next start. SQL is as it was for the next disk."""
+    before = world.sqlite_files()
     world.open(disk).close()
     files = disk.below(world.settings.data_dir)
     left = [f"{path} was left behind" for path in files if reader.is_temporary(path)]
-    return left + reader.differences(reader.read_sql(world.settings.database_url), files)
+    told = left + reader.differences(reader.read_sql(world.settings.database_url), files)
+    world.lay_sqlite(before)
+    return told
 
 
-def run(world: World, disk: Disk, operation: str, furnish: Furnish) -> bool:
+def run(world: World, disk: Disk, operation: str, furnish: Furnish, answered: Furnish = nothing) -> bool:
     """Open a store on the disk and do the operation; whether it came to its end."""
     try:
         store = world.open(disk)
         try:
             furnish(store)
             OPERATIONS[operation](store)
+            answered(store)
         finally:
             store.close()
     except PowerCut:
         return False
     return True
+
+
+def fresh_disk(world: World, kind: type[Disk]) -> Disk:
+    world.restore()
+    disk = disk_of(world.settings.data_dir, world.settings.own_dir)
+    return kind(disk.files, disk.folders, disk.bytes_of)
+
+
+def at_every_call(
+    world: World, operation: str, kind: type[Disk] = Disk, furnish: Furnish = nothing
+) -> Iterator[tuple[int, Disk, bool]]:
+    """The disks that a power cut meets at every call of an operation, and whether it was answered by then."""
+    disk = fresh_disk(world, kind)
+    moments = Moments(world, disk)
+    assert run(world, disk, operation, furnish, lambda store: setattr(moments, "answered", True))
+    moments.keep()
+    yield from moments
+
+
+def with_an_heir(
+    world: World, operation: str, kind: type[Disk] = Disk, furnish: Furnish = nothing
+) -> Iterator[tuple[int, Disk, bool]]:
+    """At every call the process is only killed; another one that is running finishes what it left, and only then the
+    power is cut."""
+    number, finished = 0, False
+    while not finished:
+        number += 1
+        disk = fresh_disk(world, kind)
+        heir = world.open(disk)
+        disk.stop = disk.calls + number
+        finished = run(world, disk, operation, furnish)
+        disk.stop = None
+        furnish(heir)
+        heir.outbox.apply()
+        heir.close()
+        yield number, disk, finished
 
 
 def violations(
@@ -63,43 +132,20 @@ def violations(
     model: str,
     *,
     kind_of_disk: type[Disk] = Disk,
-    furnish: Furnish = lambda store: None,
+    furnish: Furnish = nothing,
     with_heir: bool = False,
 ) -> Iterator[str]:
-    """Cut the power at every call of an operation, and tell what is then wrong, before and after the next start.
-
-    ``with_heir``: at that call the process is only killed; another one that is running finishes what it left, and only
-    then the power is cut.
-    """
-    chance, number, finished = random.Random(operation), 0, False
-    while not finished:
-        world.restore()
-        disk = disk_of(world.settings.data_dir, world.settings.own_dir)
-        disk = kind_of_disk(disk.files, disk.folders, disk.bytes_of)
-        heir = world.open(disk) if with_heir else None
-        number += 1
-        disk.stop = disk.calls + number
-        finished = run(world, disk, operation, furnish)
-        if heir:
-            disk.stop = None
-            furnish(heir)
-            heir.outbox.apply()
-            heir.close()
+    """Cut the power at every call of an operation, and tell what is then wrong, before and after the next start."""
+    chance, different = random.Random(operation), Different(world)
+    cuts = (with_an_heir if with_heir else at_every_call)(world, operation, kind_of_disk, furnish)
+    for number, disk, _ in cuts:
         sql = reader.read_sql(world.settings.database_url)
-        for place, left in enumerate(different(world, disk.after_power_cuts(model, chance))):
+        # The same disk beside the same rows was looked at before.
+        for place, left in enumerate(different.of(disk.after_power_cuts(model, chance), sql.outline())):
             files = left.below(world.settings.data_dir)
             yield from (f"call {number}: {one}" for one in reader.unannounced(sql, files))
             if place % 12 == 0:
-                yield from (f"call {number}, after the next start: {one}" for one in recover_apart(world, left))
-
-
-def recover_apart(world: World, disk: Disk) -> list[str]:
-    """Recover on a copy, so that the next disk meets the same database."""
-    world.keep("cut")
-    try:
-        return recover(world, disk)
-    finally:
-        world.restore("cut")
+                yield from (f"call {number}, after the next start: {one}" for one in recover(world, left))
 
 
 @pytest.mark.slow

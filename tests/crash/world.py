@@ -4,7 +4,8 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,36 @@ class World:
             fills = [f'INSERT INTO {schema}."{table}" SELECT * FROM {name}."{table}"' for schema, table in _TABLES]
             self._on_postgres("TRUNCATE users CASCADE", *fills[:-1], "DELETE FROM tandem.outbox", fills[-1])
 
+    def left_now(self) -> object:
+        """What a kill now would leave; equal answers mean that not a byte was written in between."""
+        if not self.on_sqlite:
+            return object()  # that is not seen from here
+        databases = [path for path in self._parts() if path.is_file() and not path.name.endswith("-shm")]
+        found: list[tuple[object, ...]] = [(str(path), zlib.crc32(path.read_bytes())) for path in databases]
+        for folder in (self.settings.data_dir, self.settings.own_dir):
+            for path, status in _below(str(folder)):
+                if not path.startswith(str(self.settings.own_dir / "index.sqlite")):
+                    found.append((path, status.st_ino, status.st_size))  # nothing is written over in place
+                elif not path.endswith("-shm"):
+                    found.append((path, zlib.crc32(Path(path).read_bytes())))
+        return frozenset(found)
+
+    def sqlite_files(self) -> dict[Path, bytes | None]:
+        """What the database's files hold now. Without the one that readers share: it is made anew from the log."""
+        return {path: path.read_bytes() if path.exists() else None for path in self._sqlite_paths("", "-wal")}
+
+    def lay_sqlite(self, files: dict[Path, bytes | None]) -> None:
+        """Bring the database alone back to how it was; nobody has it open."""
+        for path in self._sqlite_paths("", "-wal", "-shm"):
+            if (data := files.get(path)) is None:
+                path.unlink(missing_ok=True)
+            else:
+                path.write_bytes(data)
+
+    def _sqlite_paths(self, *suffixes: str) -> list[Path]:
+        database = Path(self.settings.database_url.removeprefix("sqlite:///"))
+        return [database.with_name(database.name + suffix) for suffix in suffixes]
+
     def _on_postgres(self, *statements: str) -> None:
         with psycopg.connect(self.settings.database_url.replace("+psycopg", "")) as connection:
             for statement in statements:
@@ -173,8 +204,7 @@ class World:
         sides = [self.settings.data_dir, self.settings.own_dir]
         if not self.on_sqlite:
             return sides
-        database = Path(self.settings.database_url.removeprefix("sqlite:///"))
-        return [*sides, *(database.with_name(database.name + suffix) for suffix in ("", "-wal", "-shm"))]
+        return [*sides, *self._sqlite_paths("", "-wal", "-shm")]
 
     def look(self) -> "Seen":
         """What another program sees of it now."""
@@ -212,6 +242,16 @@ class Seen:
         left = sorted(re.sub(r"\.tandem-\w+", "", one) for one in self.left)
         told = sorted(reader.differences(self.sql, self.files))
         return repr([sorted(side.items()) for side in sides] + [left, told if self.dual else len(self.sql.waiting)])
+
+
+def _below(folder: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Every file below a folder."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _below(entry.path)
+            else:
+                yield entry.path, entry.stat()
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -70,13 +70,14 @@ def a_tandem(root: Path, **settings: str) -> Iterator[Flask]:
     """The application on an empty library below ``root``."""
     if "DATABASE_URL" not in settings:
         lay_database(root / "instance" / "tandem.sqlite")
-    app = create_app({"DATA_BACKEND": "dual", "SECRET_KEY": "of the tests", **settings}, root)
+    app = create_app({"DATA_BACKEND": "dual", "SECRET_KEY": "of the tests", "JOBS": "inline", **settings}, root)
     store = app.extensions["tandem_store"]
     app.jinja_env.bytecode_cache = _compiled
     app.extensions["tandem_people"] = people_of(store.database)
     try:
         yield app
     finally:
+        app.extensions["tandem_workshop"].close()
         store.close()
 
 

@@ -111,7 +111,7 @@ def test_capture_can_be_looked_at_and_switched(tandem: Flask, store: Store) -> N
     assert "Capture is on." in status
 
 
-@pytest.mark.parametrize("group", ["accounts", "cards", "data", "demo"])
+@pytest.mark.parametrize("group", ["accounts", "cards", "data", "demo", "jobs"])
 def test_every_command_explains_itself(tandem: Flask, group: str) -> None:
     told = call(tandem, group, "--help")
     assert told.exit_code == 0

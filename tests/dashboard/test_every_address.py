@@ -41,6 +41,11 @@ READ |= {
     **{f"messages.{page}_view": "viewer" for page in ("index", "details")},
     **{f"{noun}.{page}_view": "editor" for noun in ("chats", "messages") for page in ("create", "edit", "delete")},
 }
+READ |= {
+    **dict.fromkeys([f"exports.{page}" for page in ("index", "job")], "viewer"),
+    **dict.fromkeys([f"exports.{page}" for page in ("download", "rollback", "import_page")], "admin"),
+    **dict.fromkeys([f"validation.{page}" for page in ("index", "job", "model", "record", "report")], "viewer"),
+}
 WRITE = {
     "entrance.logout": "viewer",
     "admin.fill": "editor",
@@ -56,6 +61,9 @@ WRITE = {
     **{f"images.{page}_view": "editor" for page in ("create", "edit", "delete", "action")},
     **dict.fromkeys(["images.tag", "images.untag", "chats.action_view", "chats.avatar"], "editor"),
     **{f"{noun}.{page}_view": "editor" for noun in ("chats", "messages") for page in ("create", "edit", "delete")},
+    **{f"exports.{page}": "admin" for page in ("start", "cancel", "rollback", "prune", "import_page")},
+    **dict.fromkeys(["validation.start", "validation.cancel"], "editor"),
+    **dict.fromkeys(["validation.plan", "validation.repair"], "admin"),
 }
 
 

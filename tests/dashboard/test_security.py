@@ -282,7 +282,8 @@ def test_healthz_and_readyz_are_for_everybody(app: Flask) -> None:
     stranger = Visitor(app)
     assert stranger.get("/healthz").json == {"up": True}
     ready = stranger.get("/readyz")
-    assert (ready.status_code, ready.json) == (200, {"ready": True, "database": True, "jsonSide": True})
+    assert ready.status_code == 200
+    assert ready.json == {"ready": True, "database": True, "jsonSide": True, "queue": True}
 
 
 def test_readyz_tells_a_json_side_that_cannot_be_used(app: Flask, tmp_path: Path) -> None:
@@ -291,7 +292,7 @@ def test_readyz_tells_a_json_side_that_cannot_be_used(app: Flask, tmp_path: Path
         data.rename(tmp_path / "elsewhere")
     data.write_text("a file in its place")
     response = Visitor(app).get("/readyz")
-    assert (response.status_code, response.json) == (503, {"ready": False, "database": True, "jsonSide": False})
+    assert (response.status_code, response.json) == (503, {"ready": False, "database": True, "jsonSide": False, "queue": True})
 
 
 def test_readyz_tells_a_database_that_cannot_be_used(app: Flask, tmp_path: Path) -> None:
@@ -305,4 +306,9 @@ def test_readyz_tells_a_database_that_cannot_be_used(app: Flask, tmp_path: Path)
 
 def test_with_sql_alone_there_is_no_json_side_to_ask(tmp_path: Path) -> None:
     with a_tandem(tmp_path, DATA_BACKEND="sql") as app:
-        assert Visitor(app).get("/readyz").json == {"ready": True, "database": True, "jsonSide": None}
+        assert Visitor(app).get("/readyz").json == {
+            "ready": True,
+            "database": True,
+            "jsonSide": None,
+            "queue": True,
+        }

@@ -44,12 +44,16 @@ def file_of(store: Store, path: str) -> Path:
     return store.settings.data_dir / path
 
 
+def lay(store: Store, path: str, data: bytes | str) -> None:
+    """Put another file in the place of this one. Writing into it would write into the copy that a world keeps."""
+    put(store.settings.data_dir, f"{path}.tmp.0", data).replace(file_of(store, path))
+
+
 def mend(store: Store, path: str, old: str, new: str) -> None:
-    """Another program's edit of a file: another file takes its place."""
+    """Another program's edit of a file."""
     text = file_of(store, path).read_text()
     assert old in text
-    other = put(store.settings.data_dir, f"{path}.tmp.0", text.replace(old, new))
-    other.replace(file_of(store, path))
+    lay(store, path, text.replace(old, new))
 
 
 def started_anew(store: Store, backend: str = "json") -> Store:

@@ -13,26 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from store import Store, open_store
 from store.database import Database
 from store.errors import DatabaseError, NotInStepError, StoreError
 from store.files import logs
 from tests import nasty
-from tests.crash import reader
 from tests.crash.world import (
-    ADA,
-    BOB,
     CHAT,
     CLOAK,
     ELF,
     FIRST,
     HERO,
     KING,
-    MASK,
     OPERATIONS,
-    PICTURE,
     SQUIRE,
     World,
     make_world,
@@ -40,7 +34,6 @@ from tests.crash.world import (
 )
 from tests.factories import (
     assert_everything_is_equal,
-    files_below,
     lay_database,
     make_account,
     make_chat,
@@ -54,10 +47,8 @@ from tests.factories import (
     make_token,
     make_user,
     open_test_store,
-    put,
-    settings_for,
 )
-from tests.store.both_sides import behind, differences, file_of, in_sql, mend, names, same_rows, started_anew
+from tests.store.both_sides import behind, differences, file_of, in_sql, lay, mend, names, same_rows, started_anew
 
 pytestmark = pytest.mark.slow  # each looks through two whole sides
 
@@ -173,7 +164,7 @@ def test_two_tags_that_change_places(store: Store) -> None:
     elf, king = (next(tag for tag in whole["tags"] if tag["id"] == one) for one in (ELF, KING))
     for name in ("name", "nameLower"):
         elf[name], king[name] = king[name], elf[name]
-    put(store.settings.data_dir, path, json.dumps(whole))
+    lay(store, path, json.dumps(whole))
     store.catch_up()
     assert store.problems() == []
     assert same_rows(store)
@@ -309,22 +300,22 @@ def test_what_was_put_back_from_an_older_copy_is_compared(world: World, store: S
 )
 def test_a_file_that_cannot_be_read_deletes_nothing(store: Store, path: str, table: str) -> None:
     before, good = in_sql(store, f"SELECT id FROM {table}"), file_of(store, path).read_text()
-    put(store.settings.data_dir, path, "{\n" + good)
+    lay(store, path, "{\n" + good)
     store.personas.update(CLOAK, {"title": "Dr"})
     store.catch_up()
     assert any(path in problem.message for problem in store.problems())
     assert in_sql(store, f"SELECT id FROM {table}") == before
     assert in_sql(store, "SELECT title FROM personas WHERE id = :a", CLOAK) == ["Dr"]
-    put(store.settings.data_dir, path, good)
+    lay(store, path, good)
     assert behind(store) == []
 
 
 def test_a_bad_line_of_a_chat_keeps_its_message_in_sql(store: Store) -> None:
     path = logs.log_path(CHAT)
     first, *rest = file_of(store, path).read_bytes().splitlines(keepends=True)
-    put(store.settings.data_dir, path, b"".join([first.replace(b"USER", b"user"), *rest]))
+    lay(store, path, b"".join([first.replace(b"USER", b"user"), *rest]))
     store.catch_up()
     assert FIRST in in_sql(store, "SELECT id FROM messages")
     assert store.problems() != []
-    put(store.settings.data_dir, path, b"".join([first, *rest]))
+    lay(store, path, b"".join([first, *rest]))
     assert behind(store) == []

@@ -16,26 +16,25 @@ from tests.crash.world import (
     BOBS_HERO,
     BOBS_TAG,
     CHAT,
-    CLOAK,
     ELF,
     FIRST,
     HERO,
     KING,
     NEW_HERO,
     OPERATIONS,
-    PICTURE,
     SECOND,
     SQUIRE,
     World,
     make_world,
     populate,
 )
-from tests.factories import assert_everything_is_equal, files_below, lay_database, open_test_store, put
+from tests.factories import assert_everything_is_equal, files_below, lay_database, open_test_store
 from tests.store.both_sides import (
     behind,
     by_another_program,
     file_of,
     in_sql,
+    lay,
     mend,
     same_rows,
     started_anew,
@@ -122,7 +121,7 @@ def test_what_only_the_database_changed_is_kept_for_the_files(store: Store) -> N
     "theirs",
     [
         f"UPDATE messages SET content = 'theirs' WHERE id IN ('{FIRST}', '{SECOND}')",
-        f"INSERT INTO messages SELECT '{OTHER_ID}', \"chatId\", role, 'theirs', \"rawResponse\", \"tokenCount\", "
+        f'INSERT INTO messages SELECT \'{OTHER_ID}\', "chatId", role, \'theirs\', "rawResponse", "tokenCount", '
         '"swipeGroupId", "swipeIndex", "createdAt" FROM messages LIMIT 1',
     ],
     ids=["changed", "added"],
@@ -141,8 +140,15 @@ def test_a_message_that_another_program_wrote_to_the_database_stays_there(store:
 
 def test_nothing_goes_with_what_the_files_deleted_that_another_program_wrote(store: Store) -> None:
     """By SQL's own rules a user's characters go with the user."""
-    columns = '"userId", name, description, personality, scenario, "firstMessage", "isFavorite", "createdAt", "updatedAt"'
-    by_another_program(store, f"INSERT INTO characters (id, {columns}) SELECT :a, {columns} FROM characters WHERE id = :b", NEW_HERO, HERO)
+    columns = (
+        '"userId", name, description, personality, scenario, "firstMessage", "isFavorite", "createdAt", "updatedAt"'
+    )
+    by_another_program(
+        store,
+        f"INSERT INTO characters (id, {columns}) SELECT :a, {columns} FROM characters WHERE id = :b",
+        NEW_HERO,
+        HERO,
+    )
     OPERATIONS["user-delete"](store)
     store.catch_up()
     told = [problem.message for problem in store.problems()]
@@ -163,7 +169,7 @@ def test_a_file_that_names_what_is_not_there_hinders_no_other(store: Store) -> N
     assert [HERO in problem.message for problem in store.problems()] == [True]
     assert title(store, SQUIRE) == "Dr"
     assert in_sql(store, 'SELECT "userId" FROM characters WHERE id = :a', HERO) == [ADA]
-    put(store.settings.data_dir, path, good)
+    lay(store, path, good)
     assert behind(store) == []
 
 
@@ -180,7 +186,7 @@ def test_a_persona_whose_file_is_deleted_is_missed_by_who_names_it(store: Store)
     store.characters.update(SQUIRE, {"title": "Dr"})
     store.catch_up()
     assert title(store, SQUIRE) == "Dr"
-    put(store.settings.data_dir, path, good)
+    lay(store, path, good)
     assert behind(store) == []
     assert same_rows(store)
 
@@ -196,7 +202,7 @@ def test_what_went_with_a_user_whose_file_is_deleted_is_told_and_comes_back(stor
     for table, kind in (("characters", BOBS_HERO), ("tags", BOBS_TAG)):
         assert (kind in told) or kind in in_sql(store, f"SELECT id FROM {table}")
     assert title(store, HERO) is None
-    put(store.settings.data_dir, path, good)
+    lay(store, path, good)
     mend(store, f"characters/{BOBS_HERO}.json", '"title": "Dr"', '"title": null')
     assert behind(store) == []
     assert same_rows(store)
@@ -208,11 +214,11 @@ def test_messages_that_went_with_a_chat_come_back(store: Store) -> None:
     before = nasty.raw_rows(store.settings.database_url)
     path = "chats/index.jsonl"
     good = file_of(store, path).read_bytes()
-    put(store.settings.data_dir, path, b"".join(one for one in good.splitlines(True) if CHAT.encode() not in one[:60]))
+    lay(store, path, b"".join(one for one in good.splitlines(True) if CHAT.encode() not in one[:60]))
     store.catch_up()
     assert in_sql(store, "SELECT id FROM chats WHERE id = :a", CHAT) == []
     assert any(FIRST in problem.message for problem in store.problems())
-    put(store.settings.data_dir, path, good)
+    lay(store, path, good)
     assert behind(store) == []
     assert nasty.raw_rows(store.settings.database_url) == before
 
@@ -225,13 +231,13 @@ def test_what_is_refused_stays_as_it_was(store: Store) -> None:
     elf, king = (next(tag for tag in whole["tags"] if tag["id"] == one) for one in (ELF, KING))
     elf.update(name="König", nameLower="könig")
     king.update(name="New", nameLower="new", userId=OTHER_ID)
-    put(store.settings.data_dir, path, json.dumps(whole))
+    lay(store, path, json.dumps(whole))
     store.catch_up()
     assert {type(problem) for problem in store.problems()} == {DatabaseError}
     assert len(store.problems()) == 2
     assert nasty.raw_rows(store.settings.database_url)["tags"] == before
     king.update(userId=ADA)
-    put(store.settings.data_dir, path, json.dumps(whole))
+    lay(store, path, json.dumps(whole))
     store.catch_up()
     assert store.problems() == []
     assert same_rows(store)

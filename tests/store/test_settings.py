@@ -112,6 +112,7 @@ def test_all_wrong_values_are_named_together_and_nothing_is_made(tmp_path: Path)
         "DATA_BACKEND": "both",
         "ENCRYPTION_MASTER_PEPPER": "short",
         "JOBS": "sometimes",
+        "JOBS_QUEUE": "amqp://x",
         "PORT": "70000",
         "VERBOSE": "perhaps",
         "VERBOSE_MIGRATION": "2",

@@ -1,0 +1,254 @@
+"""Generations of the JSON side: each export makes a whole new folder, and one rename puts it in the place of the last.
+
+``DATA_DIR`` is then a link to the generation in use; they lie in ``<DATA_DIR>.tandem/generations/``, each with a
+manifest beside it. One without a manifest was never finished, and nothing ever reads it.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from store import codec
+from store.errors import JsonSideError, NotFoundError
+from store.files.replace import make_folders, write_all
+from store.files.side import JsonSide
+from store.files.system import told_as_json_side
+
+FOLDER = "generations"
+FORMAT = 1
+_NEXT = "current.next"  # the link before it takes its place
+Entry = tuple[int, str]  # bytes, sha256
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One generation. ``adopted``: it was there before Tandem made any, so it has no list of files."""
+
+    name: str
+    made_at: str
+    files: int
+    bytes: int
+    root_hash: str
+    counts: dict[str, int]
+    current: bool
+    adopted: bool = False
+
+
+@dataclass
+class Manifest:
+    """What a generation was made of: path -> bytes and sha256 of each file, and how many records of each model."""
+
+    files: dict[str, Entry] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    adopted: bool = False
+
+    @property
+    def root_hash(self) -> str:
+        """One hash for all: of the lines ``<sha256>  <path>`` in the order of the paths."""
+        whole = hashlib.sha256()
+        for path in sorted(self.files):
+            whole.update(f"{self.files[path][1]}  {path}\n".encode())
+        return whole.hexdigest()
+
+    def as_json(self, made_at: str) -> dict[str, Any]:
+        """The manifest as it is written."""
+        return {
+            "format": FORMAT,
+            "madeAt": made_at,
+            "adopted": self.adopted,
+            "rootHash": self.root_hash,
+            "bytes": sum(size for size, _ in self.files.values()),
+            "counts": self.counts,
+            "files": {path: list(self.files[path]) for path in sorted(self.files)},
+        }
+
+
+class Generations:
+    """The generations of one JSON side. What changes something is called by who holds the store lock."""
+
+    def __init__(self, side: JsonSide) -> None:
+        self._side, self._system = side, side.system
+        self.folder = side.own_dir / FOLDER
+
+    # ------------------------------------------------------------------ looking
+    def current(self) -> str | None:
+        """The generation in use; None while ``DATA_DIR`` is a folder of its own, or not there."""
+        target = self._system.read_link(self._side.data_dir)
+        return Path(target).name if target and Path(target).parent.name == FOLDER else None
+
+    def all(self) -> list[Generation]:
+        """Every complete generation, the newest first. One whose manifest cannot be read is left out."""
+        found = []
+        current = self.current()
+        for path in sorted(self.folder.glob("*.manifest.json"), reverse=True):
+            name = path.name.removesuffix(".manifest.json")
+            with contextlib.suppress(OSError, ValueError, KeyError, JsonSideError):
+                told = codec.loads(path.read_bytes())
+                if (self.folder / name).is_dir():
+                    found.append(_generation(name, told, name == current))
+        return found
+
+    def get(self, name: str) -> Generation:
+        """A complete generation. Raises NotFoundError."""
+        for generation in self.all():
+            if generation.name == name:
+                return generation
+        raise NotFoundError(f"There is no generation {name[:80]}.", hint="List them with: data generations")
+
+    def manifest(self, name: str) -> Manifest:
+        """What a generation was made of."""
+        told = codec.loads((self.folder / f"{self.get(name).name}.manifest.json").read_bytes())
+        files = {path: (size, sha256) for path, (size, sha256) in told["files"].items()}
+        return Manifest(files, told["counts"], told["adopted"])
+
+    def verify(self, name: str) -> list[str]:
+        """What is not any more as the manifest says, as sentences. In the generation in use that is what was edited."""
+        told, folder = [], self.folder / name
+        wanted = self.manifest(name).files
+        for path, (_, sha256) in wanted.items():
+            try:
+                if hashlib.sha256((folder / path).read_bytes()).hexdigest() != sha256:
+                    told.append(f"{path} is not what was exported.")
+            except OSError:
+                told.append(f"{path} is missing.")
+        there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        return [*told, *(f"{path} was added." for path in sorted(there - wanted.keys()))]
+
+    def zipped(self, name: str) -> Iterator[bytes]:
+        """A generation as the bytes of a zip archive, piece by piece."""
+        folder = self.folder / self.get(name).name
+        pieces = _Pieces()
+        with zipfile.ZipFile(pieces, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
+            for path in sorted(folder.rglob("*")):
+                if path.is_file():
+                    archive.write(path, str(path.relative_to(folder)))
+                    yield from pieces.take()
+        yield from pieces.take()
+
+    # ------------------------------------------------------------------ making one
+    def begin(self) -> Path:
+        """An empty folder for the next generation. What earlier tries left unfinished is taken away."""
+        with told_as_json_side(self.folder):
+            for folder in make_folders(self._system, self.folder):
+                self._system.sync_folder(folder)
+            names = [path.name for path in self.folder.iterdir()]
+            complete = {name.removesuffix(".manifest.json") for name in names if name.endswith(".manifest.json")}
+            for name in names:
+                if name not in complete and not name.endswith(".manifest.json") and name != self.current():
+                    shutil.rmtree(self.folder / name, ignore_errors=True)
+            numbers = [int(name[4:10]) for name in complete if name[4:10].isdigit()]
+            path = self.folder / f"gen-{max(numbers, default=0) + 1:06d}"
+            self._system.make_folder(path)
+        return path
+
+    def finish(self, path: Path, manifest: Manifest) -> None:
+        """Everything in the folder is on the disk, and then its manifest: from then on it is complete."""
+        with told_as_json_side(path):
+            self._system.sync_all(path)
+            data = codec.dumps_pretty(manifest.as_json(_now()))
+            write_all(self._system, self.folder, [(self.folder / f"{path.name}.manifest.json", data)])
+
+    def drop(self, path: Path) -> None:
+        """Take away a generation that was begun and is not wanted."""
+        shutil.rmtree(path, ignore_errors=True)
+
+    # ------------------------------------------------------------------ switching
+    def switch(self, name: str) -> None:
+        """Put a complete generation in the place of the one in use, at once. A folder of Quilltap's own becomes the
+        first generation. Killed anywhere, ``DATA_DIR`` is the old one or the new one, whole."""
+        self.get(name)
+        data_dir = self._side.data_dir
+        if self._system.is_folder(data_dir) and self._system.read_link(data_dir) is None:
+            self._adopt()
+        beside = self._side.own_dir / _NEXT
+        with told_as_json_side(data_dir):
+            with contextlib.suppress(FileNotFoundError):
+                self._system.remove(beside)
+            self._system.link_to(self._target(name), beside)
+            self._system.rename(beside, data_dir)
+            self._system.sync_folder(data_dir.parent)
+
+    def _adopt(self) -> None:
+        """Make the folder in use a generation, with one exchange of names: nothing in it is touched."""
+        path, data_dir = self.folder / "gen-000000", self._side.data_dir
+        if self._system.is_folder(path):
+            path = self.folder / f"gen-000000-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        manifest = codec.dumps_pretty(Manifest(adopted=True).as_json(_now()))
+        write_all(self._system, self.folder, [(self.folder / f"{path.name}.manifest.json", manifest)])
+        with told_as_json_side(data_dir):
+            with contextlib.suppress(FileNotFoundError):
+                self._system.remove(path)  # the link that a killed try left
+            self._system.link_to(self._target(path.name), path)
+            try:
+                self._system.exchange(path, data_dir)
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    self._system.remove(path)
+                if error.errno not in (errno.EBUSY, errno.EXDEV, errno.EINVAL, errno.ENOSYS):
+                    raise
+                raise JsonSideError(
+                    f"{data_dir} cannot be put in another place at once: it is a mount, or its disk does not do that.",
+                    hint="Set DATA_DIR to a folder inside the mount, move the files there, and export again.",
+                ) from error
+            self._system.sync_folder(data_dir.parent)
+            self._system.sync_folder(self.folder)
+
+    def _target(self, name: str) -> str:
+        """Where the link leads: relative, so that both folders can be moved together."""
+        return os.path.relpath(self.folder / name, self._side.data_dir.parent)
+
+    # ------------------------------------------------------------------ taking away
+    def prune(self, keep: int = 5) -> list[str]:
+        """Delete all but the newest ``keep`` generations; never the one in use, nor what Tandem did not make. Their
+        names."""
+        old = [one for one in self.all() if not one.current and not one.adopted][max(keep - 1, 0) :]
+        for generation in old:
+            # Without its manifest it is none any more, whatever happens to the rest.
+            with told_as_json_side(self.folder):
+                self._system.remove(self.folder / f"{generation.name}.manifest.json")
+            shutil.rmtree(self.folder / generation.name, ignore_errors=True)
+        return [generation.name for generation in old]
+
+
+class _Pieces:
+    """A file that cannot be gone back in, for the archive to be written to and taken from in pieces."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+    def take(self) -> list[bytes]:
+        """What was written since the last time."""
+        taken, self._pieces = self._pieces, []
+        return taken
+
+
+def _generation(name: str, told: dict[str, Any], current: bool) -> Generation:
+    return Generation(
+        name,
+        told["madeAt"],
+        len(told["files"]),
+        told["bytes"],
+        told["rootHash"],
+        told["counts"],
+        current,
+        told["adopted"],
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:23] + "Z"

@@ -1,0 +1,122 @@
+"""What the files of a shelf hold, and a record as its file should have it."""
+
+import contextlib
+from dataclasses import dataclass, field
+
+from store import rows
+from store.documents.base import EPOCH, Document
+from store.errors import InvalidRecordError, StoreError, UnreadableError
+from store.files.shelves import Entry, Record, Shelf, parse_object, read_or_none
+from store.files.side import JsonSide
+from store.mapping import MAPPINGS, Mapping, Rows
+from store.validation.report import Difference, Unreadable
+from store.validation.rows import own_tables
+from store.validation.tally import FILE, Derived, Outcome
+
+SQL = "SQL"  # the path of what cannot be read there
+
+
+@dataclass
+class Found:
+    """What the files of a shelf hold."""
+
+    entries: dict[tuple[str, str], tuple[Entry, str]] = field(default_factory=dict)
+    bad: list[tuple[str, str | None, UnreadableError]] = field(default_factory=list)  # path, id, error
+    whole: list[UnreadableError] = field(default_factory=list)  # files of which nothing can be read
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a chat's file is really like, where it is not as SQL has it. ``wanted``: its size if it were."""
+
+    count: int
+    last: str | None
+    size: int
+    wanted: int
+
+
+def rendered(mapping: Mapping, loaded: Rows) -> tuple[Document | None, Record, InvalidRecordError | None]:
+    """A record as its file should have it; or why no file can."""
+    try:
+        return *mapping.check(loaded), None
+    except InvalidRecordError as error:
+        return None, {}, error
+    except (TypeError, ValueError, KeyError) as error:  # a value of a kind that no column of Quilltap's has
+        label = mapping.document.called(loaded[mapping.main.name][0])
+        unfit = InvalidRecordError(label, {"record": "it holds a value of another kind than its column"})
+        unfit.__cause__ = error
+        return None, {}, unfit
+
+
+def lost(mapping: Mapping, loaded: Rows, record: Record) -> bool:
+    """Whether the rows that a file would give back are not those it was made of."""
+    if mapping.derived:
+        return False
+    back = mapping.to_rows(record)
+    for table in own_tables(mapping):
+        before, after = loaded.get(table.name, []), back.get(table.name, [])
+        if len(before) != len(after):
+            return True
+        if len(before) > 1:
+            keys = [column.name for column in table.primary_key]
+            before, after = ([*sorted(some, key=lambda row: [row[key] for key in keys])] for some in (before, after))
+        if before != after:
+            return rows.differ(mapping, loaded, back)
+    return False
+
+
+def told(error: StoreError, kind: str, shown: str | None) -> Unreadable:
+    cause = error.__cause__ if isinstance(error, UnreadableError) else error
+    fields = tuple(cause.problems) if isinstance(cause, InvalidRecordError) else ()
+    if isinstance(error, UnreadableError):
+        return Unreadable(error.path, error.line, kind, shown, error.reason, fields)
+    return Unreadable(SQL, None, kind, shown, error.message.rstrip("."), fields)
+
+
+def kind_of(shelf: Shelf, record_id: str | None, found: Found) -> str:
+    """The kind of a bad record, as far as it can be told."""
+    return next((kind for kind in shelf.kinds if (kind, record_id) in found.entries), shelf.kinds[0])
+
+
+def compare_wrapper(shelf: Shelf, found: Found, in_file: Outcome) -> None:
+    """The dates of a file are those of its records."""
+    path = getattr(shelf, "path", "")
+    if not path.endswith(".json") or path not in found.files or any(bad[0] == path for bad in found.bad):
+        return
+    with contextlib.suppress(UnreadableError):
+        wrapper = parse_object(path, found.files[path])
+        records = [one for several in wrapper.values() if isinstance(several, list) for one in several]
+        for name, choose in (("createdAt", min), ("updatedAt", max)):
+            wanted = choose((one[name] for one in records if isinstance(one.get(name), str)), default=EPOCH)
+            if wrapper.get(name) != wanted:
+                model = MAPPINGS[shelf.kinds[0]].model
+                difference = Difference(model, path, name, wanted, wrapper.get(name), FILE, path)
+                in_file.derived.append(Derived(difference))
+
+
+def read_shelf(side: JsonSide, shelf: Shelf) -> Found:
+    """Every file of a shelf."""
+    found = Found()
+    for path, _ in side.files(shelf.kinds[0]):
+        try:
+            data = read_or_none(side.system, side.data_dir, path)
+        except UnreadableError as error:
+            found.whole.append(error)
+            continue
+        if data is None:
+            continue
+        found.files[path] = data
+        entries, bad = shelf.parse(path, data)
+        if not entries and len(bad) == 1 and bad[0][0] is None and bad[0][1].line is None:
+            found.whole.append(bad[0][1])
+            continue
+        found.bad += [(path, record_id, error) for record_id, error in bad]
+        for entry in entries:
+            if (entry.kind, entry.id) in found.entries:
+                other = found.entries[entry.kind, entry.id][1]
+                twice = UnreadableError(path, f"the record is there twice, here and in {other}")
+                found.bad.append((path, entry.id, twice))
+            else:
+                found.entries[entry.kind, entry.id] = (entry, path)
+    return found

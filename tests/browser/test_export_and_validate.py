@@ -1,0 +1,150 @@
+"""Export now, watched and cancelled; a difference made by hand, found, shown down to its characters, and repaired."""
+
+import json
+import re
+import shutil
+import sqlite3
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.serving import Running
+from tests.browser.test_pages import PHONE, serious, too_wide
+
+MANY = 9_000  # characters, so that one can see an export go on
+TITLE, MISTAKE = "Keeper of the lamp", "Keeper of the lump"
+
+
+def with_many_characters(running: Running) -> None:
+    """Rows that Tandem has to bring over, written as another program would."""
+    with closing(sqlite3.connect(running.folder / "instance" / "tandem.sqlite", timeout=30)) as connection, connection:
+        connection.row_factory = sqlite3.Row
+        row = dict(connection.execute("SELECT * FROM characters LIMIT 1").fetchone())
+        names, marks = ", ".join(f'"{name}"' for name in row), ", ".join("?" * len(row))
+        rows = [{**row, "id": str(uuid.UUID(int=number + 1)), "name": f"Copy {number}"} for number in range(MANY)]
+        for one in rows:
+            one["defaultImageId"] = None
+        insert = f"INSERT INTO characters ({names}) VALUES ({marks})"
+        connection.executemany(insert, [tuple(one.values()) for one in rows])
+
+
+def spoil(running: Running) -> Path:
+    """Change one character's file by hand; where it is."""
+    path = max((running.folder / "data" / "characters").glob("*.json"), key=lambda one: one.name)
+    record = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**record, "title": MISTAKE}, ensure_ascii=False, indent=2))
+    return path
+
+
+@pytest.fixture(scope="module")
+def large(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A Tandem with many characters, of which the files do not know yet."""
+    folder = shutil.copytree(library, tmp_path_factory.mktemp("large"), dirs_exist_ok=True)
+    shutil.rmtree(folder / "data")
+    shutil.rmtree(folder / "data.tandem")
+    tandem = Running(folder, DATA_BACKEND="sql")
+    with_many_characters(tandem)
+    yield tandem
+    tandem.stop()
+
+
+def test_an_export_is_watched_cancelled_and_made(large: Running, enter: Callable[..., Page]) -> None:
+    page = enter(large)
+    page.goto(f"{large.address}/admin/exports/")
+    page.get_by_role("button", name="Export now").click()
+    bar = page.get_by_role("progressbar")
+    expect(bar).to_be_visible()
+    seen = [float(bar.get_attribute("value") or 0)]
+    page.wait_for_function("() => document.querySelector('progress')?.value > 0.05")
+    seen.append(float(page.evaluate("document.querySelector('progress').value")))
+    page.wait_for_function(f"() => document.querySelector('progress')?.value > {seen[-1]}")
+    expect(page.locator("[data-part=numbers]")).to_have_text(re.compile(r"[\d,]+ of [\d,]+ · \d+ %|\d+ %"))
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    expect(page.locator(".notice", has_text="was cancelled.")).to_be_visible()
+    data = large.folder / "data"
+    assert not data.is_symlink(), "nothing of a cancelled export is in use"
+
+    page.goto(f"{large.address}/admin/exports/")
+    page.get_by_role("button", name="Export now").click()
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    page.evaluate("window.unreloaded = true")
+    assert serious(page) + too_wide(page) == []
+    expect(page.locator(".notice", has_text="checked, and in use: gen-")).to_be_visible(timeout=90_000)
+    assert page.evaluate("window.unreloaded"), "all that without a reload"
+    expect(page.get_by_role("row", name=re.compile("^Character 9,0"))).to_contain_text("all of them")
+    assert data.is_symlink()
+    assert len(list((data / "characters").glob("*.json"))) > MANY
+    assert serious(page) + too_wide(page) == []
+    page.goto(f"{large.address}/admin/exports/")
+    expect(page.get_by_text("in use", exact=True)).to_be_visible()
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name=re.compile("Download gen-")).first.click()
+    assert Path(downloading.value.path()).read_bytes()[:2] == b"PK"
+
+
+@pytest.mark.parametrize(("viewport", "scheme"), [({"width": 1280, "height": 800}, "light"), (PHONE, "dark")])
+def test_a_difference_made_by_hand_is_shown_and_repaired(
+    furnished: Running, enter: Callable[..., Page], viewport: dict[str, int], scheme: str
+) -> None:
+    page = enter(furnished, viewport=viewport, color_scheme=scheme)
+    wait_until_nothing_waits(page, furnished)
+    path = spoil(furnished)
+    before = path.read_bytes()
+    page.goto(f"{furnished.address}/admin/exports/")
+    looks = serious(page) + too_wide(page)
+
+    page.goto(f"{furnished.address}/admin/validation/")
+    looks += serious(page) + too_wide(page)
+    page.get_by_role("button", name="Validate now").click()
+    expect(page.locator(".notice", has_text="Both sides differ.")).to_be_visible()
+    looks += serious(page) + too_wide(page)
+    page.get_by_role("link", name="1 different").click()
+    page.get_by_role("link", name=path.stem).click()
+    expect(page.get_by_role("heading", name="title")).to_be_visible()
+    expect(page.locator(".diff-text").last).to_have_text(MISTAKE)
+    assert page.locator(".diff-text mark").count() >= 1
+    looks += serious(page) + too_wide(page)
+    page.get_by_role("button", name="The database is right…").click()
+    expect(page.get_by_text("The files have something else.")).to_be_visible()
+    looks += serious(page) + too_wide(page)
+    assert path.read_bytes() == before, "the plan writes nothing"
+    page.get_by_role("button", name="Repair 1 record").click()
+    expect(page.locator(".notice", has_text="Both sides hold the same.")).to_be_visible()
+    assert json.loads(path.read_bytes())["title"] != MISTAKE
+
+    page.goto(f"{furnished.address}/admin/validation/")
+    page.get_by_role("button", name="Validate now").click()
+    expect(page.locator(".notice", has_text="Both sides hold the same.")).to_be_visible()
+    page.goto(f"{furnished.address}/admin/validation/")
+    expect(page.get_by_role("img", name=re.compile("found wrong"))).to_be_visible()
+    looks += serious(page) + too_wide(page)
+    page.goto(f"{furnished.address}/admin/")
+    expect(page.get_by_text("everything equal")).to_be_visible()
+    looks += serious(page) + too_wide(page)
+    assert not looks, "\n".join(looks)
+
+
+def test_without_scripts_a_reload_shows_how_far_it_is(furnished: Running, enter: Callable[..., Page]) -> None:
+    page = enter(furnished, java_script_enabled=False)
+    page.goto(f"{furnished.address}/admin/validation/")
+    page.get_by_role("button", name="Quick look").click()
+    for _ in range(200):
+        if page.locator(".notice", has_text="Both sides hold the same records.").count():
+            break
+        page.wait_for_timeout(100)
+        page.reload()
+    expect(page.locator(".notice", has_text="Both sides hold the same records.")).to_be_visible()
+
+
+def wait_until_nothing_waits(page: Page, running: Running) -> None:
+    """The demo library may still be on its way into the files."""
+    for _ in range(100):
+        page.goto(f"{running.address}/admin/")
+        if page.get_by_text("Nothing waits").count():
+            return
+        page.wait_for_timeout(200)
+    raise AssertionError("something waits for ever")

@@ -1,0 +1,477 @@
+"""Background work: the table is the truth, a job runs once, what dies is noticed, and the three ways to have it done."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from dashboard.jobs import PlainSerializer, Workshop, open_queue
+from store import Store, work
+from store.database import Database
+from store.errors import DatabaseError, NotFoundError
+from store.jobs import CANCELLED, DONE, FAILED, KEPT_JOBS, KEPT_RESULTS, QUEUED, RUNNING, Advance, Job, Jobs, Outcome
+from store.progress import Moment, Progress
+from tests.dashboard.entering import a_database
+from tests.dashboard.test_commands import call
+from tests.dashboard.test_start import ROOT, settings_below
+from tests.factories import open_test_store
+
+NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def jobs(database_url: str, clock: Clock) -> Iterator[Jobs]:
+    with a_database(database_url) as database:
+        yield Jobs(database, clock)
+
+
+def nothing(job: Job, progress: Progress) -> Outcome:
+    return Outcome({"told": "all"}, {"checked": 1})
+
+
+def until(happened: Callable[[], Any]) -> Any:
+    """Wait for what another thread or process does."""
+    deadline = time.monotonic() + 60
+    while not (found := happened()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return found
+
+
+# ---------------------------------------------------------------------- the record
+
+
+def test_a_job_is_noted_down_done_and_kept_with_its_result(jobs: Jobs) -> None:
+    asked = jobs.start("export", {"only": ["Tag"], "keep": 5}, "Ada")
+    assert (asked.state, asked.requested_by, asked.arguments) == (QUEUED, "Ada", {"only": ["Tag"], "keep": 5})
+    assert jobs.result(asked.id) is None
+    done = jobs.carry_out(asked.id, nothing)
+    assert done is not None
+    assert (done.state, done.summary, done.attempts) == (DONE, {"checked": 1}, 1)
+    assert jobs.result(asked.id) == {"told": "all"}
+    assert [job.id for job in jobs.list()] == [asked.id]
+    assert jobs.list(("validate",)) == []
+    assert jobs.last(("export",), (DONE,)) == done
+
+
+def test_work_that_is_not_known_is_refused(jobs: Jobs) -> None:
+    with pytest.raises(NotFoundError, match="cleaning"):
+        jobs.start("cleaning", {}, "Ada")
+    with pytest.raises(NotFoundError, match="no job 7"):
+        jobs.cancel(7)
+
+
+def test_a_job_runs_once_however_many_try(jobs: Jobs) -> None:
+    asked, ran, gate = jobs.start("export", {}, "Ada"), [], threading.Barrier(4)
+
+    def work_(job: Job, progress: Progress) -> Outcome:
+        ran.append(job.owner)
+        return Outcome()
+
+    def try_it() -> None:
+        gate.wait()
+        jobs.carry_out(asked.id, work_)
+
+    threads = [threading.Thread(target=try_it) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(ran) == 1
+    assert jobs.get(asked.id).attempts == 1
+
+
+def test_a_refusal_of_the_store_is_told_with_its_next_step(jobs: Jobs) -> None:
+    def refused(job: Job, progress: Progress) -> Outcome:
+        raise DatabaseError("The database is read-only.", hint="Make it writable.")
+
+    failed = jobs.carry_out(jobs.start("export", {}, "Ada").id, refused)
+    assert failed is not None
+    assert (failed.state, failed.error, failed.hint) == (FAILED, "The database is read-only.", "Make it writable.")
+
+
+def test_work_that_says_itself_that_it_failed_keeps_its_result(jobs: Jobs) -> None:
+    error = DatabaseError("Two records stand in the way.")
+    failed = jobs.carry_out(jobs.start("export", {}, "Ada").id, lambda *_: Outcome({"a": 1}, {"b": 2}, error))
+    assert failed is not None
+    assert (failed.state, failed.summary, failed.error) == (FAILED, {"b": 2}, "Two records stand in the way.")
+    assert jobs.result(failed.id) == {"a": 1}
+
+
+def test_a_fault_of_ours_is_in_the_log_and_not_on_the_page(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(job: Job, progress: Progress) -> Outcome:
+        raise KeyError("hunter2")
+
+    failed = jobs.carry_out(jobs.start("export", {}, "Ada").id, broken)
+    assert failed is not None
+    assert (failed.state, failed.error) == (FAILED, "Something unexpected went wrong.")
+    assert "hunter2" in caplog.text
+
+
+def test_the_process_that_ends_says_so(jobs: Jobs) -> None:
+    def interrupted(job: Job, progress: Progress) -> Outcome:
+        raise KeyboardInterrupt
+
+    asked = jobs.start("export", {}, "Ada")
+    with pytest.raises(KeyboardInterrupt):
+        jobs.carry_out(asked.id, interrupted)
+    assert jobs.get(asked.id).error == "Tandem was stopped before it was done."
+    again = jobs.start("export", {}, "Ada")
+    stopped = jobs.carry_out(again.id, lambda job, progress: progress.step() or Outcome(), stopping=lambda: True)
+    assert stopped is not None
+    assert (stopped.state, stopped.error) == (FAILED, "Tandem was stopped before it was done.")
+
+
+# ---------------------------------------------------------------------- how far it is, and stopping it
+
+
+def test_progress_is_written_at_most_four_times_a_second_and_the_last_of_it_stays(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats: list[Advance] = []
+    beat = Jobs._beat
+
+    def counted(self: Jobs, job_id: int, owner: str, moment: Advance) -> bool:
+        beats.append(moment)
+        return beat(self, job_id, owner, moment)
+
+    monkeypatch.setattr(Jobs, "_beat", counted)
+    began = time.monotonic()
+
+    def busy(job: Job, progress: Progress) -> Outcome:
+        progress.phase("Counting", 100_000)
+        for _ in range(100_000):
+            progress.step()
+        until(lambda: len(beats) > 1 or (progress.step(0), False)[1])
+        return Outcome()
+
+    done = jobs.carry_out(jobs.start("export", {}, "Ada").id, busy)
+    assert done is not None
+    assert len(beats) <= (time.monotonic() - began) * 4 + 1
+    assert (done.progress.phase, done.progress.done, done.progress.total) == ("Counting", 100_000, 100_000)
+
+
+def test_the_time_left_is_told_when_it_can_be_known() -> None:
+    assert Advance("A", 1, 100, overall=0.01, seconds=5).seconds_left is None
+    assert Advance("A", 50, 100, overall=0.5, seconds=10).seconds_left == 10
+
+
+def test_a_job_that_waits_is_cancelled_at_once(jobs: Jobs) -> None:
+    asked = jobs.start("export", {}, "Ada")
+    assert jobs.cancel(asked.id).state == CANCELLED
+    assert jobs.carry_out(asked.id, nothing) is None
+    assert jobs.cancel(asked.id).state == CANCELLED
+
+
+def test_a_job_that_runs_is_asked_to_stop(jobs: Jobs) -> None:
+    asked = jobs.start("export", {}, "Ada")
+
+    def endless(job: Job, progress: Progress) -> Outcome:
+        progress.phase("Counting", 1000)
+        jobs.cancel(job.id)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            progress.step()
+            time.sleep(0.005)
+        raise AssertionError
+
+    ended = jobs.carry_out(asked.id, endless)
+    assert ended is not None
+    assert (ended.state, ended.error) == (CANCELLED, "The work was cancelled.")
+    assert jobs.cancel(asked.id).state == CANCELLED
+
+
+def test_what_was_done_before_the_cancel_arrived_is_done(jobs: Jobs) -> None:
+    def quick(job: Job, progress: Progress) -> Outcome:
+        jobs.cancel(job.id)
+        return Outcome()
+
+    done = jobs.carry_out(jobs.start("export", {}, "Ada").id, quick)
+    assert done is not None
+    assert done.state == DONE
+
+
+def test_the_work_does_not_wait_for_a_table_that_it_holds_itself(sqlite_url: str) -> None:
+    """An import is one long transaction, and SQLite has one writer."""
+    with a_database(sqlite_url) as database:
+        jobs = Jobs(database)
+
+        def holding(job: Job, progress: Progress) -> Outcome:
+            with database.write() as connection:
+                connection.execute(sa.select(1))
+                for _ in range(50):
+                    progress.step()
+                    time.sleep(0.01)
+            return Outcome()
+
+        began = time.monotonic()
+        done = jobs.carry_out(jobs.start("import", {}, "Ada").id, holding)
+        assert done is not None
+        assert done.state == DONE
+        assert time.monotonic() - began < 14, "it waited until SQLite gave up"
+
+
+# ---------------------------------------------------------------------- who has died
+
+
+def test_a_job_whose_worker_died_has_failed(jobs: Jobs, clock: Clock) -> None:
+    asked = jobs.start("export", {}, "Ada")
+    assert jobs._claim(asked.id, "a process that is killed now")
+    assert jobs.recover() == []
+    clock.now += timedelta(seconds=31)
+    [lost] = jobs.recover()
+    assert (lost.id, lost.state) == (asked.id, FAILED)
+    assert lost.error == "The process that worked on it has died."
+    assert jobs.recover() == []
+
+
+def test_one_that_was_only_thought_dead_comes_back(jobs: Jobs, clock: Clock) -> None:
+    asked = jobs.start("export", {}, "Ada")
+
+    def slow(job: Job, progress: Progress) -> Outcome:
+        clock.now += timedelta(seconds=31)
+        assert [lost.id for lost in jobs.recover()] == [job.id]
+        assert jobs._beat(job.id, str(job.owner), Advance("Still there")) is False
+        again = jobs.get(job.id)
+        assert (again.state, again.error, again.ended_at) == (RUNNING, None, None)
+        return Outcome()
+
+    done = jobs.carry_out(asked.id, slow)
+    assert done is not None
+    assert (done.state, done.error) == (DONE, None)
+
+
+def test_old_results_and_older_jobs_are_forgotten(jobs: Jobs) -> None:
+    row = {"kind": "export", "state": DONE, "arguments": "{}", "requested_by": "", "cancel_requested": False}
+    row |= {"attempts": 1, "created_at": "2026-01-01T00:00:00.000Z", "result": "{}"}
+    with jobs._database.write() as connection:
+        connection.execute(sa.insert(jobs._table), [row] * (KEPT_JOBS + 50))
+    other = jobs.start("validate", {}, "Ada")
+    last = jobs.carry_out(jobs.start("export", {}, "Ada").id, nothing)
+    assert last is not None
+    kept = jobs.list(("export",), 1000)
+    assert len(kept) == KEPT_JOBS
+    assert sum(jobs.result(job.id) is not None for job in kept) == KEPT_RESULTS
+    assert jobs.result(last.id) is not None
+    assert jobs.get(other.id).state == QUEUED
+
+
+# ---------------------------------------------------------------------- the queue and who works
+
+
+@pytest.fixture
+def idle_work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """An export that only notes where it ran, and goes on until it is told to stop where it is asked for that."""
+    ran: list[str] = []
+
+    def export(store: Store, arguments: dict[str, Any], progress: Progress) -> Outcome:
+        ran.append(threading.current_thread().name)
+        progress.phase("Pretending", 10)
+        while arguments.get("endless"):
+            progress.step(0)
+            time.sleep(0.01)
+        return Outcome({}, {"files": 1})
+
+    monkeypatch.setitem(work.WORK, "export", export)
+    return ran
+
+
+def a_workshop(tmp_path: Path, mode: str, queue: str = "") -> Workshop:
+    store = open_test_store(tmp_path, backend="sql")
+    settings = {"jobs": mode, "jobs_queue": queue or f"sqlite:///{tmp_path / 'jobs.sqlite'}"}
+    for name, value in settings.items():
+        object.__setattr__(store.settings, name, value)
+    return Workshop(store)
+
+
+@pytest.fixture
+def open_workshop(tmp_path: Path) -> Iterator[Callable[..., Workshop]]:
+    made: list[Workshop] = []
+
+    def make(mode: str, queue: str = "") -> Workshop:
+        made.append(a_workshop(tmp_path, mode, queue))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+        one.store.close()
+
+
+def test_inline_it_is_done_before_the_answer(open_workshop: Callable[..., Workshop], idle_work: list[str]) -> None:
+    shop = open_workshop("inline")
+    assert shop.start("export", {}, "Ada").state == DONE
+    assert idle_work == ["MainThread"]
+    assert shop.answers()
+
+
+def test_embedded_a_thread_of_this_process_does_it(
+    open_workshop: Callable[..., Workshop], idle_work: list[str]
+) -> None:
+    shop = open_workshop("embedded")
+    asked = shop.start("export", {}, "Ada")
+    until(lambda: shop.store.jobs.get(asked.id).state == DONE)
+    assert idle_work == ["Worker-1"]
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, "the signals of the process are its own"
+
+
+def test_the_end_of_the_process_stops_what_is_under_way(
+    open_workshop: Callable[..., Workshop], idle_work: list[str]
+) -> None:
+    shop = open_workshop("embedded")
+    asked = shop.start("export", {"endless": True}, "Ada")
+    until(lambda: shop.store.jobs.get(asked.id).state == RUNNING)
+    shop.close()
+    ended = shop.store.jobs.get(asked.id)
+    assert (ended.state, ended.error) == (FAILED, "Tandem was stopped before it was done.")
+    shop.open()
+    assert len(idle_work) == 1, "what was closed stays closed"
+
+
+def test_two_processes_on_one_queue_do_a_job_once(
+    open_workshop: Callable[..., Workshop], idle_work: list[str]
+) -> None:
+    one, other = open_workshop("embedded"), open_workshop("embedded")
+    one.open()
+    other.open()
+    asked = [one.start("export", {}, "Ada").id for _ in range(6)]
+    one._enqueue(asked[0])  # twice in the queue
+    until(lambda: all(one.store.jobs.get(job_id).state == DONE for job_id in asked))
+    assert len(idle_work) == len(asked)
+
+
+def test_a_job_that_the_queue_lost_is_done_all_the_same(
+    open_workshop: Callable[..., Workshop], idle_work: list[str]
+) -> None:
+    shop = open_workshop("embedded")
+    asked = [shop.store.jobs.start("export", {}, "Ada").id for _ in range(2)]  # noted down, and in no queue
+    shop.sweep()
+    shop.sweep()
+    assert shop.huey.pending_count() == 2, "each once"
+    shop.open()
+    until(lambda: all(shop.store.jobs.get(job_id).state == DONE for job_id in asked))
+
+
+def test_a_queue_that_does_not_answer_loses_no_job(tmp_path: Path, open_workshop: Callable[..., Workshop]) -> None:
+    (tmp_path / "folder").mkdir()
+    shop = open_workshop("worker", f"sqlite:///{tmp_path / 'folder'}")
+    assert shop.start("export", {}, "Ada").state == QUEUED
+    assert not shop.answers()
+
+
+def test_jobs_queue_on_postgresql(
+    postgres_url: str, open_workshop: Callable[..., Workshop], idle_work: list[str]
+) -> None:
+    shop, other = open_workshop("embedded", postgres_url), open_workshop("worker", postgres_url)
+    shop.open()
+    asked = other.start("export", {}, "Ada")
+    until(lambda: other.store.jobs.get(asked.id).state == DONE)
+    assert other.answers()
+
+
+def test_jobs_queue_on_redis_speaks_json() -> None:
+    """Without a server: nothing is sent before the first job."""
+    queue = open_queue("redis://127.0.0.1:1/0")
+    assert type(queue.storage).__name__ == "RedisStorage"
+    assert isinstance(queue.serializer, PlainSerializer)
+
+
+def test_a_message_of_the_queue_can_run_nothing(tmp_path: Path) -> None:
+    queue = open_queue(f"sqlite:///{tmp_path / 'queue'}")
+    task = queue.task(name="job")(print)
+    with closing(queue.storage):
+        queue.enqueue(task.s(12))
+        [data] = queue.storage.enqueued_items()
+        assert json.loads(data)[6] == [12]
+
+
+# ---------------------------------------------------------------------- commands
+
+
+def test_jobs_are_listed_and_cancelled(tandem: Flask, store: Store) -> None:
+    assert call(tandem, "jobs", "list").stdout == "There is no job.\n"
+    asked = store.jobs.start("export", {}, "Ada")
+    told = call(tandem, "jobs", "list").stdout
+    assert f"{asked.id}  export" in told
+    assert "queued" in told
+    assert "Ada" in told
+    assert call(tandem, "jobs", "cancel", str(asked.id)).stdout == f"Job {asked.id} is cancelled.\n"
+    assert call(tandem, "jobs", "list", "--active").stdout == "There is no job.\n"
+    [listed] = json.loads(call(tandem, "jobs", "list", "--kind", "export", "--json").stdout)["jobs"]
+    assert (listed["id"], listed["state"], listed["requestedBy"]) == (asked.id, "cancelled", "Ada")
+    gone = call(tandem, "jobs", "cancel", "999")
+    assert (gone.exit_code, gone.stderr) == (1, "There is no job 999 (any more). Look at the list of jobs.\n")
+    refused = call(tandem, "jobs", "worker")
+    assert refused.exit_code == 1
+    assert "Set JOBS=worker" in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_worker_is_a_process_of_its_own_and_its_death_is_noticed(tmp_path: Path) -> None:
+    environ = settings_below(tmp_path, JOBS="worker", JOBS_QUEUE=f"sqlite:///{tmp_path / 'queue.sqlite'}")
+    command = [sys.executable, "-m", "flask", "--app", "app", "jobs", "worker"]
+    workers = [
+        subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    try:
+        assert [worker.stdout and worker.stdout.readline() for worker in workers] == [
+            "Waiting for jobs. Stop with Ctrl-C.\n"
+        ] * 2
+        database = Database(environ["DATABASE_URL"])
+        jobs = Jobs(database)
+        with closing(database):
+            asked = [jobs.start("dry-run", {}, "Ada").id for _ in range(4)]  # the workers find them by themselves
+            ended = until(lambda: all(not jobs.get(one).is_active for one in asked) and [jobs.get(o) for o in asked])
+            assert [job.state for job in ended] == [DONE] * 4, [job.error for job in ended]
+            assert [job.attempts for job in ended] == [1] * 4
+            owners = {str(job.owner).split(":")[1] for job in ended}
+            assert owners <= {str(worker.pid) for worker in workers}
+            workers[0].send_signal(signal.SIGTERM)
+            assert workers[0].wait(30) == 0
+            os.kill(workers[1].pid, signal.SIGKILL)
+            workers[1].wait(30)
+    finally:
+        for worker in workers:
+            if worker.poll() is None:
+                worker.kill()
+            worker.communicate()
+
+
+def test_a_moment_of_a_new_phase_counts_its_own_rate(jobs: Jobs) -> None:
+    def two_phases(job: Job, progress: Progress) -> Outcome:
+        tell = progress._tell
+        tell(Moment("First", 10, 10, 0.5, 10.0))
+        tell(Moment("Second", 0, 100, 0.5, 10.0))
+        tell(Moment("Second", 50, 100, 0.75, 15.0))
+        return Outcome()
+
+    done = jobs.carry_out(jobs.start("export", {}, "Ada").id, two_phases)
+    assert done is not None
+    assert done.progress == Advance("Second", 50, 100, 0.75, 15.0, rate=10.0)
+    assert done.progress.seconds_left == 5.0
