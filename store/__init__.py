@@ -4,11 +4,12 @@ import contextlib
 import logging
 from typing import Any, Final
 
-from store import capture, comparing, flags, inventory, steps, switching
+from store import capture, codec, comparing, flags, inventory, steps, switching
 from store.backends import Backend, DualBackend, JsonBackend, SqlBackend
 from store.comparing import Comparison, compare_entities
 from store.database import Database
 from store.deriving import Loader
+from store.documents import now
 from store.dual_write import log_consistency_issue, validate_dual_write_result
 from store.errors import InvalidRecordError, NotInStepError, StoreError
 from store.files.index import JsonIndex
@@ -133,8 +134,10 @@ class Store:
                 self.turn.take()
             if dual:
                 self.catch_up()
-            elif switching.follows_files(self.database):
-                self.following.apply(START_WAIT_S)
+            elif switching.follows_files(self.database) and (
+                behind := switching.catch_up_with_files(self.database, self.following)
+            ):
+                raise behind
         except StoreError as error:
             log.warning("The other side does not follow yet: %s", error.sentence)
 
@@ -231,14 +234,15 @@ class Store:
 
     def look(self) -> Step:
         """Find out anew whether both sides are in step. Raises JsonSideError when that cannot be found out."""
-        if behind := switching.catch_up_with_files(self.database, self.following):
+        owed = switching.follows_files(self.database)
+        if owed and (behind := switching.catch_up_with_files(self.database, self.following)):
             self.outbox.apart, self._step = behind, Step(False, behind.message, behind.hint)
             return self._step
         with self.side.lock.hold(START_WAIT_S):
             self.side.clean()
             self.turn.tell_files()
             self._step = steps.look(self.database, self.side, self.outbox)
-        if self._step.in_step and switching.follows_files(self.database):
+        if owed and self._step.in_step:
             self.following.end()
         self._looked = True
         return self._step
@@ -286,6 +290,15 @@ class Store:
                 return inventory.count_rows(connection)
 
         return inventory.counts(self.database, json_rows)
+
+    def inventory(self) -> inventory.Inventory:
+        """What there is now; kept with its date below the own folder, where that can be written."""
+        made_at = now()
+        taken = inventory.take(self.database, self.counts(), made_at, self.waiting())
+        with contextlib.suppress(StoreError), self.side.lock.hold(START_WAIT_S):
+            name = made_at.replace(":", "").replace("-", "")
+            self.side.write_own(f"inventories/{name}.json", codec.dumps_pretty(taken.as_json()))
+        return taken
 
     def compare(self, kind: str, record_id: str) -> Comparison:
         """One record on both sides, key by key; without two sides there is nothing to compare."""

@@ -319,4 +319,8 @@ def roll_back(store: Store, name: str) -> Step:
     with store.side.lock.hold(LOCK_WAIT_S):
         store.side.journal.recover(changing=True)
         Generations(store.side).switch(name)
+    if store.settings.data_backend == "json":
+        store.following.tie()
+    elif store.following.belongs():
+        store.following.end()  # or a later start in `json` mode would take from SQL what the older files lack
     return store.look() if store.settings.data_backend == "dual" else store.step

@@ -21,6 +21,7 @@ from store.files.index import JsonIndex
 from store.files.lock import StoreLock
 from store.files.shelves import Entity
 from store.files.side import JsonSide
+from store.files.system import told_as_json_side
 from store.giving import GIVEN, KINDS, Giving, Records
 from store.mapping import MAPPINGS
 from store.tables.messages import messages
@@ -45,6 +46,8 @@ class Following:
         self._refused: dict[Entity, StoreError] = {}
         self._blocked: StoreError | None = None
         self._looked_at = float("-inf")
+        self._identity: int | None = None
+        self.tie()
         # Set while the database holds something that is not known to come from this folder.
         self.apart: StoreError | None = None
 
@@ -68,7 +71,30 @@ class Following:
 
     def end(self) -> None:
         """The database follows no more."""
-        self._database.set_state(STATE_KEY, None)
+        if self._database.get_state(STATE_KEY) is not None:
+            self._database.set_state(STATE_KEY, None)
+
+    def tie(self) -> None:
+        """The folder that is there now is the one to follow. One that is put in its place while Tandem runs, or an
+        empty mount, is not: what it lacks would be deleted from the database."""
+        self._identity = self._found()
+
+    def _found(self) -> int | None:
+        with told_as_json_side(self._side.data_dir):
+            try:
+                return self._side.system.signature(self._side.data_dir).inode
+            except FileNotFoundError:
+                return None
+
+    def _check_folder(self) -> None:
+        found = self._found()
+        if self._identity is None:
+            self._identity = found
+        if found != self._identity:
+            raise NotInStepError(
+                f"{self._side.data_dir} is not the folder any more that it was: the database is left as it is.",
+                hint="Put it back, or start anew if it is meant.",
+            )
 
     def _folder(self) -> str:
         return str(self._side.data_dir.absolute())
@@ -111,6 +137,7 @@ class Following:
         with self._database.read() as connection:
             mark = self.mark(connection)
         with self._side.lock.hold(max(timeout, 1.0)):
+            self._check_folder()
             self._side.journal.recover(changing=False)
             self.index.take_in()
         with self.index.database.write() as connection:

@@ -130,6 +130,9 @@ class Jobs:
     # ------------------------------------------------------------------ asking for work, and about it
     def start(self, kind: str, arguments: Mapping[str, Any], by: str) -> Job:
         """Note down what is to be done, for whoever works."""
+        return self.get(self._insert(kind, arguments, by, {}))
+
+    def _insert(self, kind: str, arguments: Mapping[str, Any], by: str, besides: Mapping[str, Any]) -> int:
         if kind not in KINDS:
             raise NotFoundError(f"There is no work of the kind “{kind}”.", hint=f"There are {', '.join(KINDS)}.")
         row = {
@@ -142,9 +145,17 @@ class Jobs:
             "created_at": self._now(),
         }
         with self._database.write() as connection:
-            made = connection.execute(sa.insert(self._table).values(row)).inserted_primary_key
+            made = connection.execute(sa.insert(self._table).values({**row, **besides})).inserted_primary_key
+            self._tidy(connection, kind)
         assert made
-        return self.get(made[0])
+        return int(made[0])
+
+    def note(self, kind: str, arguments: Mapping[str, Any], by: str, outcome: Outcome, began: datetime) -> Job:
+        """Note down what was done elsewhere, by a command: it belongs to the history too."""
+        ended: dict[str, Any] = {"state": FAILED if outcome.error else DONE, **_told(outcome.error), "attempts": 1}
+        ended |= {"created_at": spell_moment(began), "started_at": spell_moment(began), "ended_at": self._now()}
+        ended |= {"summary": _spell(outcome.summary), "result": _spell(outcome.result)}
+        return self.get(self._insert(kind, arguments, by, ended))
 
     def find(self, job_id: int) -> Job | None:
         with self._database.read() as connection:
@@ -251,7 +262,6 @@ class Jobs:
             try:
                 with self._database.write() as connection:
                     connection.execute(sa.update(self._table).where(mine).values(**{**_told(None), **ended}))
-                    self._tidy(connection, job.kind)
             except StoreError as error:  # another program holds the database; the lease is longer than these tries
                 log.warning("Job %d has ended, but that could not be noted: %s", job.id, error.sentence)
                 if left:

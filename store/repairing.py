@@ -113,8 +113,11 @@ def _is_there(connection: Connection, kind: str, record_id: str) -> bool:
 
 
 def repair(store: Store, plan: RepairPlan, *, only: Sequence[str] = (), progress: Progress | None = None) -> Report:
-    """Carry the plan out, and validate again: everything, or the models named in ``only``. Raises JsonSideError, DatabaseError, NotInStepError: what was
-    written by then stands, and the rest can be planned anew."""
+    """Carry the plan out, and validate again: everything, or the models named in ``only``.
+
+    Raises JsonSideError, DatabaseError, NotInStepError: what was written by then stands, and the rest can be planned
+    anew.
+    """
     progress = progress or Progress()
     entities = [(step.kind, step.id) for step in plan.steps]
     progress.phase("Repairing", len(entities), share=0.3)

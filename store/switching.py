@@ -12,9 +12,11 @@ from store.errors import NotInStepError, StoreError
 from store.files import behind
 from store.files.index import JsonIndex
 from store.files.side import JsonSide
-from store.following import STATE_KEY, Following
+from store.following import Following
 from store.giving import Giving, records_in_sql
 from store.outbox import Outbox
+
+OWED_KEY = "files_are_newer"  # set while the files count, until the database was given everything
 
 
 class Writer(Protocol):
@@ -24,8 +26,8 @@ class Writer(Protocol):
 
 
 def follows_files(database: Database) -> bool:
-    """Whether the database was last kept as the files of some folder."""
-    return database.get_state(STATE_KEY) is not None
+    """Whether the files have counted since the database was last given all they hold."""
+    return database.get_state(OWED_KEY) is not None
 
 
 def apart(
@@ -46,18 +48,23 @@ def apart(
             "The database is left as it is: it holds other records than these files.",
             hint="To have it follow them, name an empty database in DATABASE_URL, or bring both sides together first.",
         )
+    if side.is_empty() and not steps.sql_is_empty(database):  # a disk that is not there looks just like this
+        return NotInStepError(
+            f"{side.data_dir} holds no record, and the database does: it is left as it is.",
+            hint="Is the right disk in its place? To begin anew, name an empty database in DATABASE_URL.",
+        )
     following.begin()
+    database.set_state(OWED_KEY, "yes")
     return None
 
 
 def catch_up_with_files(database: Database, following: Following) -> StoreError | None:
     """Give the database what the files were changed by while they counted; what still stands in the way of that."""
-    if not follows_files(database):
-        return None
     if following.belongs():
         following.apply(1)
         if not following.pending():
             _have_totals_told(database, following.index)
+            database.set_state(OWED_KEY, None)
             return None
     problems = following.problems()
     reason = problems[0].message if problems else "It was taken from another folder."

@@ -41,8 +41,8 @@ class Turn:
 
     def tell_files(self) -> None:
         """Write beside the files whose turn it is, where SQL says that it is this process's and the files do not know;
-        nothing where there is no JSON side. A process that could not take its turn at its start takes it now. The caller
-        holds the store lock. Raises JsonSideError."""
+        nothing where there is no JSON side. A process that could not take its turn at its start takes it now. The
+        caller holds the store lock. Raises JsonSideError."""
         if self._mine is None:
             self.take()
         if not self._side.system.is_folder(self._side.own_dir):

@@ -30,14 +30,15 @@ def run(store: Store, job_id: int, stopping: Callable[[], bool] = lambda: False)
 
 
 def _export(store: Store, arguments: dict[str, Any], progress: Progress) -> Outcome:
-    return _of_export(store, export(store, progress=progress))
+    return of_export(store, export(store, progress=progress))
 
 
 def _dry_run(store: Store, arguments: dict[str, Any], progress: Progress) -> Outcome:
-    return _of_export(store, export(store, dry_run=True, progress=progress))
+    return of_export(store, export(store, dry_run=True, progress=progress), dry_run=True)
 
 
-def _of_export(store: Store, report: ExportReport) -> Outcome:
+def of_export(store: Store, report: ExportReport, *, dry_run: bool = False) -> Outcome:
+    """An export that was not put in use because of problems has not done what it was for."""
     told = _shortened(report.as_json())
     generations = Generations(store.side)
     if name := report.generation or (generations.current() if report.unchanged else None):
@@ -49,8 +50,9 @@ def _of_export(store: Store, report: ExportReport) -> Outcome:
     error = None
     if report.problems:
         count = len(report.problems)
+        what = "an export would not be put in use" if dry_run else "nothing was switched"
         error = JsonSideError(
-            f"{count} {'problem stands' if count == 1 else 'problems stand'} in the way: nothing was switched.",
+            f"{count} {'problem stands' if count == 1 else 'problems stand'} in the way: {what}.",
             hint="The files in use are as they were; each problem says what to do.",
         )
     return Outcome(told, summary, error)
@@ -134,7 +136,8 @@ def _import(store: Store, arguments: dict[str, Any], progress: Progress) -> Outc
         plan = plan_import(store, merge=merge)
     else:
         plan = import_json(store, merge=merge, progress=progress)
-    return Outcome(_shortened(plan.as_json()), {"text": plan.as_text()[-2000:], "problems": len(plan.problems)})
+    summary = {name: len(getattr(plan, name)) for name in ("inserts", "updates", "problems")}
+    return Outcome(_shortened({**plan.as_json(), "text": plan.as_text()}), summary)
 
 
 def _roll_back(store: Store, arguments: dict[str, Any], progress: Progress) -> Outcome:

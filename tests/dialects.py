@@ -5,7 +5,7 @@ statement does is not touched: only its text is kept, under the key by which SQL
 """
 
 import functools
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -22,7 +22,7 @@ _spelled: LRUCache[Any, Any] = LRUCache(3000)
 class _Once:
     """A class whose first object is also every later one that is made alike."""
 
-    _made: dict[Any, Any] = {}
+    _made: ClassVar[dict[Any, Any]] = {}
 
     def __new__(cls, **how: Any) -> Any:
         key = (cls, repr(sorted(how.items())))

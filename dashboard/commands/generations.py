@@ -1,4 +1,4 @@
-"""``data export``, ``import``, ``repair``, ``generations`` and ``rollback``: moving everything, and taking it back."""
+"""``data`` commands that count, move everything, and take it back."""
 
 import sys
 
@@ -18,6 +18,18 @@ def _store() -> Store:
     return store
 
 
+@click.command("inventory")
+@_JSON
+def inventory(as_json: bool) -> None:
+    """Count all 23 models on both sides, and say how the database differs from Quilltap's schema 0.7.0."""
+    taken = _store().inventory()
+    if as_json:
+        print_json(taken.as_json())
+    else:
+        click.echo(taken.as_text())
+    sys.exit(1 if taken.unlike else 0)
+
+
 @click.command("export")
 @click.option("--dry-run", is_flag=True, help="Do everything but writing, and say what would change.")
 @click.option("--no-switch", is_flag=True, help="Make and check the generation, and do not put it in use.")
@@ -34,7 +46,9 @@ def export(dry_run: bool, no_switch: bool, as_json: bool) -> None:
 
 
 @click.command("import")
-@click.option("--merge", is_flag=True, help="Also into a database that holds records: what both have becomes the files'.")
+@click.option(
+    "--merge", is_flag=True, help="Also into a database that holds records: what both have becomes the files'."
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be written.")
 @_JSON
 def import_(merge: bool, dry_run: bool, as_json: bool) -> None:
@@ -107,4 +121,4 @@ def rollback(generation: str | None) -> None:
     click.echo(f"In use: {generation}. {step.sentence} {step.hint}".rstrip())
 
 
-moving = (export, import_, repair, generations, rollback)
+moving = (inventory, export, import_, repair, generations, rollback)

@@ -1,7 +1,7 @@
 """What pages about background work share: beginning it, watching it, stopping it. A page without scripts shows how far
 it was when it was loaded; with scripts it keeps up."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from flask import request, url_for
@@ -34,7 +34,6 @@ BADGES = {
     "cancelled": ("cancelled", "plain", "stop"),
 }
 HISTORY = 30
-WAITS_LONG_S = 20.0
 
 
 class JobPages(StoreView):
@@ -77,6 +76,7 @@ class JobPages(StoreView):
         job = self.store.jobs.find(int(asked)) if asked.isdecimal() and len(asked) < 18 else None
         if job is None or job.kind not in self.kinds:
             raise NotFoundError("There is no such job (any more).", hint="Look at the history.")
+        self._see_to_it([job])
         return job
 
     def job_context(self, job: Job) -> dict[str, Any]:
@@ -88,7 +88,14 @@ class JobPages(StoreView):
     def active(self) -> Job | None:
         """The job under way, or the next one."""
         found = self.store.jobs.list(self.kinds, states=ACTIVE)
+        self._see_to_it(found)
         return found[-1] if found else None
+
+    @staticmethod
+    def _see_to_it(found: Sequence[Job]) -> None:
+        """A job that waits since before this process was started: somebody looks at it, so it is time to work."""
+        if workshop().mode == "embedded" and any(job.is_active for job in found):
+            workshop().open()
 
     def history(self) -> list[Job]:
         """What was done, the newest first."""

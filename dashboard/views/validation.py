@@ -1,24 +1,35 @@
 """Validation: are both sides the same? What is not, down to the characters, and repairing it either way."""
 
+from collections.abc import Iterable
 from typing import Any
 
+import sqlalchemy as sa
 from flask import request, url_for
 from flask_admin import expose
 from werkzeug.wrappers import Response
 
 from dashboard import notices
-from dashboard.findings import STATES, Findings, trend
+from dashboard.findings import STATES, Entity, Findings, trend
 from dashboard.views.jobs import JobPages
 from dashboard.views.marking import both_marked, told
 from store import codec
 from store.errors import NotFoundError
 from store.jobs import DONE, Job
+from store.mapping import MAPPINGS
 from store.tables import MODELS
 from store.validation.report import Report
 from store.work import fingerprint, planned_repair
 
 ROWS_ON_A_PAGE = 50
 MOST_CHOSEN = 5_000
+# Kind -> the column that people know its records by.
+NAMED_BY = {
+    **dict.fromkeys(("user", "tag", "profile", "image_profile", "persona", "character"), "name"),
+    "key": "label",
+    "image": "filename",
+    "attachment": "filename",
+    "chat": "title",
+}
 # Kind -> the pages that show its records.
 DETAILS = {
     "user": "users",
@@ -102,6 +113,7 @@ class ValidationView(JobPages):
             model=model,
             count=findings.report.models.get(model),
             rows=shown,
+            names=self.names_of(row.entity for row in shown),
             total=len(rows),
             page=page,
             page_size=ROWS_ON_A_PAGE,
@@ -142,6 +154,20 @@ class ValidationView(JobPages):
         if (result := self.store.jobs.result(job.id)) is None:
             raise NotFoundError("The report of this validation was not kept.", hint="Validate anew.")
         return job, Findings(Report.from_json(result))
+
+    def names_of(self, entities: Iterable[Entity]) -> dict[Entity, str]:
+        """What people call these records, as far as the database knows."""
+        wanted: dict[str, set[str]] = {}
+        for kind, record_id in entities:
+            wanted.setdefault(kind, set()).add(record_id)
+        found: dict[Entity, str] = {}
+        with self.store.database.read() as connection:
+            for kind, column in NAMED_BY.items():
+                if kind in wanted:
+                    table = MAPPINGS[kind].main
+                    asked = sa.select(table.c.id, table.c[column]).where(table.c.id.in_(wanted[kind]))
+                    found.update({(kind, row[0]): row[1] for row in connection.execute(asked) if row[1]})
+        return found
 
     def address_of(self, entity: tuple[str, str]) -> str | None:
         """The page of a record, where there is one of it."""

@@ -23,26 +23,30 @@ function keepUp(box, now) {
   if (cancel && !now.querySelector('form')) cancel.remove();
 }
 
+/** The page as it is now, so that its outcome and what else it says change in the same moment. */
+async function rest() {
+  try {
+    return await ask(location.href);
+  } catch {
+    return null; // a reload shows it
+  }
+}
+
 async function finish(box, now) {
+  const page = await rest();
   const fresh = document.adoptNode(now);
   const focused = box.contains(document.activeElement);
   box.replaceWith(fresh);
-  refresh(fresh);
+  for (const part of document.querySelectorAll('[data-after][id]')) {
+    const again = page?.getElementById(part.id);
+    if (again) part.replaceWith(document.adoptNode(again));
+  }
+  refresh(document);
   if (focused) {
     fresh.tabIndex = -1;
     fresh.focus({ preventScroll: true });
   }
   say(fresh.querySelector('.notice-text')?.textContent.trim() || 'It has ended.');
-  try {
-    const page = await ask(location.href);
-    for (const part of document.querySelectorAll('[data-after][id]')) {
-      const again = page.getElementById(part.id);
-      if (again) part.replaceWith(document.adoptNode(again));
-    }
-    refresh(document);
-  } catch {
-    // The page stays as it was; a reload shows the rest.
-  }
 }
 
 function watch(box) {

@@ -23,7 +23,7 @@ from store.tables.messages import messages
 from store.validation.reading import SQL, Facts
 from store.validation.report import Difference, Unreadable
 from store.validation.rows import compare_documents, compare_rows
-from store.validation.tally import Derived, Outcome, Tally
+from store.validation.tally import Derived, Moved, Outcome, Tally
 from store.validation.values import plain, same, shown_id
 
 _BLOCK = 400  # messages loaded at once
@@ -138,8 +138,12 @@ class Messages:
         self._bad_lines(out, chat_id, path, data or b"", log, missing)
         for message_id, loaded in missing:
             _only_in_sql(out, message_id, loaded)
+        elsewhere = _chats_of(connection, file.lines)
         for message_id, (_, line) in file.lines.items():
-            _only_in_file(out, chat_id, path, message_id, line)
+            if message_id in elsewhere:
+                out.moved.append(Moved(shown_id("", message_id), elsewhere[message_id], chat_id, path))
+            else:
+                _only_in_file(out, chat_id, path, message_id, line)
         if data is not None:
             size = len(data) - len(log.torn)
             self.facts[chat_id] = Facts(_count(out), file.last, size, wanted)
@@ -199,6 +203,15 @@ class Messages:
 def _there(connection: Connection, chat_ids: list[str]) -> set[str]:
     chats = sa.table("chats", sa.column("id"))
     return set(connection.scalars(sa.select(chats.c.id).where(chats.c.id.in_(chat_ids))))
+
+
+def _chats_of(connection: Connection, message_ids: Iterable[str]) -> dict[str, str]:
+    """Message -> the chat that SQL has it in."""
+    found: dict[str, str] = {}
+    for some in rows.chunks(message_ids):
+        here = sa.select(messages.c.id, messages.c.chatId).where(messages.c.id.in_(some))
+        found.update({row.id: row.chatId for row in connection.execute(here)})
+    return found
 
 
 def _in_order(connection: Connection, chat_ids: list[str]) -> Iterator[Keyed]:

@@ -16,7 +16,7 @@ from store.mapping import MAPPINGS, Mapping, Rows
 from store.mapping.messages import MESSAGES
 from store.progress import Progress
 from store.tables.messages import messages
-from store.validation.relations import check_relations, row_names
+from store.validation.relations import RowNames, check_relations, row_names
 from store.validation.report import Difference, Report, Unreadable
 from store.validation.rows import own_tables
 from store.validation.tally import FILE, Outcome, Tally
@@ -68,26 +68,27 @@ class _Looking:
             for table in own_tables(MAPPINGS[kind]):
                 for row in found.get(table.name, ()):
                     name = row_id(table, row)
-                    if in_sql[table.name].pop(name, None) is None:
+                    known = in_sql[table.name].pop(name, None)
+                    if known is None:
                         out.one_sided(table, row, "only_json", kind, shown)
-                        out.add_links(table, row)
                     else:
                         self._tally.equal(table, 1)
+                    if known is None or any(row.get(column) != target for column, target in known[1].items()):
+                        out.add_links(table, row)
         for kind in shelf.kinds:
             self._left(out, MAPPINGS[kind], in_sql, doubtful.get(kind, set()), nameless)
         self._tally.take(out)
 
     def _left(
-        self, out: Outcome, mapping: Mapping, in_sql: dict[str, dict[str, str]], doubtful: set[str], nameless: int
+        self, out: Outcome, mapping: Mapping, in_sql: dict[str, RowNames], doubtful: set[str], nameless: int
     ) -> None:
         """Rows that only SQL has; those of records that cannot be read are neither here nor there."""
         for table in own_tables(mapping):
-            for name, owner in in_sql[table.name].items():
+            for name, (owner, _) in in_sql[table.name].items():
                 shown = shown_id(mapping.kind, owner)
                 model = MODEL_OF[table.name]
                 if owner in doubtful or nameless:
                     out.rows.append((model, name, "unreadable"))
-                    doubtful.discard(name if table is mapping.main else "")
                     continue
                 out.rows.append((model, name, "only_sql"))
                 out.differences.append(Difference(model, name, None, True, None, mapping.kind, shown))
@@ -121,7 +122,7 @@ class _Looking:
         """Count the messages of each chat, and name them where the numbers are not the same."""
         column = messages.c.chatId
         counted = self._connection.execute(sa.select(column, sa.func.count()).group_by(column))
-        in_sql: dict[str, int] = dict(counted.tuples().all())
+        in_sql: dict[str, int] = {row[0]: row[1] for row in counted}
         for path, _ in self._side.log_files():
             chat_id = logs.chat_of(path)
             try:

@@ -127,12 +127,18 @@ def _lost(table: Table, row: Row, kind: str, owner: str) -> Outcome:
     return out
 
 
-def row_names(connection: Connection, table: Table) -> dict[str, str]:
-    """Every row of a table by its name in a report -> the id of the record that holds it."""
-    owner = _OWNERS[table.name]
-    names = {*_key_names(table), owner}
-    wanted = sa.select(*(table.c[name] for name in sorted(names)))
-    return {row_id(table, dict(row)): row[owner] for row in connection.execute(wanted).mappings()}
+# Row by its name in a report -> the id of the record that holds it, and where its links lead.
+RowNames = dict[str, tuple[str, dict[str, Any]]]
+
+
+def row_names(connection: Connection, table: Table) -> RowNames:
+    """Every row of a table."""
+    owner, links = _OWNERS[table.name], sorted({key.parent.name for key in table.foreign_keys})
+    wanted = sa.select(*(table.c[name] for name in sorted({*_key_names(table), owner, *links})))
+    return {
+        row_id(table, dict(row)): (row[owner], {name: row[name] for name in links})
+        for row in connection.execute(wanted).mappings()
+    }
 
 
 _OWNERS: Final = {

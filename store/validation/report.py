@@ -136,7 +136,7 @@ class Report:
     rejected: list[Rejected] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
     skipped: int = 0
-    affected: list[tuple[str, str]] = field(default_factory=list)
+    affected: list[tuple[str, str]] = field(default_factory=list, repr=False)
     seconds: float = 0.0
     started_at: str = ""
     only: tuple[str, ...] = ()

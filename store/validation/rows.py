@@ -35,7 +35,7 @@ _TOLD_BY: Final[dict[tuple[str, str], str]] = {
 }
 # Of the lines about bytes: key -> the column of their own that it follows from.
 _FOLLOWS: Final = {"updatedAt": "createdAt", "sha256": "filepath", "extras.bytesMissing": "filepath"}
-_OF_FILES = ("log",)  # members of extras that only files can tell
+_OF_FILES = ("log", "crc")  # members of extras that only files can tell
 _DEEPER = ("user", "extras", "user.extras", "user.totp", "user.backupCodes")
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Table
 from store.documents.quilltap import rejection
 from store.files.shelves import Entity
 from store.mapping import Record, Row, Rows
+from store.mapping.messages import MESSAGES
 from store.validation.report import (
     Dangling,
     Difference,
@@ -37,6 +38,15 @@ class Link(NamedTuple):
     target: str
 
 
+class Moved(NamedTuple):
+    """A message that is in another chat's file than SQL says: or once more there."""
+
+    id: str
+    in_sql: str
+    in_json: str
+    path: str
+
+
 @dataclass(frozen=True)
 class Derived:
     """A field of a file that follows from rows. It is no difference of its own where it follows from the files' own
@@ -58,13 +68,14 @@ class Outcome:
     unreadable: list[Unreadable] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
+    moved: list[Moved] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     secrets: SecretCount = field(default_factory=SecretCount)
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing is wrong."""
-        return not (self.differences or self.derived or self.unreadable) and all(
+        return not (self.differences or self.derived or self.unreadable or self.moved) and all(
             state == "equal" for _, _, state in self.rows
         )
 
@@ -102,6 +113,7 @@ class Tally:
         self._with_derived = with_derived
         self._derived: list[Derived] = []
         self.links: list[Link] = []
+        self._moved: list[Moved] = []
         # Rows that are not equal, by model: id -> state.
         self.not_equal: dict[str, dict[str, State]] = {}
         self._affected: dict[Entity, None] = {}
@@ -131,6 +143,7 @@ class Tally:
         report.unreadable += [one for one in outcome.unreadable if not one.model or one.model in models]
         report.rejected += [one for one in outcome.rejected if one.model in models]
         report.notes += outcome.notes
+        self._moved += outcome.moved
         self.links += [one for one in outcome.links if one.model in models]
         if outcome.secrets.checked:
             report.secrets.checked += outcome.secrets.checked
@@ -155,6 +168,8 @@ class Tally:
     # ------------------------------------------------------------------ at the end
     def settle(self) -> None:
         """Decide what of the derived fields is a difference of its own. The rows are all known by now."""
+        for moved in self._moved:
+            self._settle_moved(moved)
         noted: dict[tuple[str, str], int] = {}
         for derived in self._derived:
             one = derived.difference
@@ -171,6 +186,25 @@ class Tally:
             )
         self.report.affected = list(self._affected)
         self._derived = []
+
+    def _settle_moved(self, moved: Moved) -> None:
+        model = MESSAGES.model
+        count, states = self.report.models.get(model), self.not_equal.setdefault(model, {})
+        if count is None:
+            return
+        if states.get(moved.id) != "only_sql":  # it is in its own chat's file too
+            reason = f"the message {moved.id} has an id that another chat's message has"
+            self.report.unreadable.append(Unreadable(moved.path, None, MESSAGES.kind, moved.id, reason))
+            count.unreadable += 1
+            return
+        states[moved.id] = "different"
+        count.only_sql, count.different, count.json = count.only_sql - 1, count.different + 1, count.json + 1
+        differences = self.report.differences
+        place = next(
+            n for n, one in enumerate(differences) if (one.model, one.id, one.field) == (model, moved.id, None)
+        )
+        chats = shown_id("chat", moved.in_sql), shown_id("chat", moved.in_json)
+        differences[place] = Difference(model, moved.id, "chatId", *chats, MESSAGES.kind, moved.id)
 
     def _follows(self, derived: Derived) -> bool:
         if not derived.causes:

@@ -1,5 +1,6 @@
-"""Takes the pictures of the documentation: ``make screenshots``. Six pages, light and dark, wide and on a phone."""
+"""Takes the pictures of the documentation: ``make screenshots``. Nine pages, light and dark, wide and on a phone."""
 
+import json
 import shutil
 import sys
 import tempfile
@@ -57,6 +58,7 @@ def take(browser: Browser, tandem: Running, scheme: str, size: str) -> None:
     shoot(page, f"conversation-{size}-{scheme}")
     page.goto(f"{tandem.address}/admin/images/")
     shoot(page, f"gallery-{size}-{scheme}")
+    export_and_validate(page, tandem, size, scheme)
     page.goto(f"{tandem.address}/admin/cards/")
     files = [
         {"name": "seraphina.png", "mimeType": "image/png", "buffer": png_card()},
@@ -67,6 +69,26 @@ def take(browser: Browser, tandem: Running, scheme: str, size: str) -> None:
     page.wait_for_url("**/preview?**")
     shoot(page, f"import-preview-{size}-{scheme}")
     page.context.close()
+
+
+def export_and_validate(page: Page, tandem: Running, size: str, scheme: str) -> None:
+    """A difference made by hand, found; and an export that puts it right."""
+    path = max((tandem.folder / "data" / "characters").glob("*.json"))
+    record = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**record, "description": record["description"].replace("the", "a", 1)}))
+    page.goto(f"{tandem.address}/admin/validation/")
+    page.get_by_role("button", name="Validate now").click()
+    page.locator(".notice", has_text="Both sides differ").wait_for()
+    page.locator("#job-line", has_text="done").wait_for()
+    shoot(page, f"validation-{size}-{scheme}")
+    page.get_by_role("link", name="1 different").click()
+    page.get_by_role("link", name=path.stem).click()
+    shoot(page, f"difference-{size}-{scheme}")
+    page.goto(f"{tandem.address}/admin/exports/")
+    page.get_by_role("button", name="Export now").click()
+    page.locator(".notice", has_text="in use: gen-").wait_for()
+    page.goto(f"{tandem.address}/admin/exports/")
+    shoot(page, f"exports-{size}-{scheme}")
 
 
 def main() -> None:

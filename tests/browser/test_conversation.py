@@ -138,7 +138,6 @@ def test_no_page_of_a_chat_shuts_anybody_out(
         f"/admin/messages/details/?id=message-{COUNT - 5}",
     ):
         page.goto(furnished.address + path)
-        page.wait_for_load_state("networkidle")
         assert page.locator("h1").count() == 1, path
         page.evaluate("for (const fold of document.querySelectorAll('details.section')) fold.open = true")
         told += serious(page) + too_wide(page)

@@ -74,6 +74,7 @@ def test_an_export_is_watched_cancelled_and_made(large: Running, enter: Callable
     page.evaluate("window.unreloaded = true")
     assert serious(page) + too_wide(page) == []
     expect(page.locator(".notice", has_text="checked, and in use: gen-")).to_be_visible(timeout=90_000)
+    expect(page.locator("#job-line")).to_contain_text("done")
     assert page.evaluate("window.unreloaded"), "all that without a reload"
     expect(page.get_by_role("row", name=re.compile("^Character 9,0"))).to_contain_text("all of them")
     assert data.is_symlink()
@@ -120,7 +121,7 @@ def test_a_difference_made_by_hand_is_shown_and_repaired(
     page.get_by_role("button", name="Validate now").click()
     expect(page.locator(".notice", has_text="Both sides hold the same.")).to_be_visible()
     page.goto(f"{furnished.address}/admin/validation/")
-    expect(page.get_by_role("img", name=re.compile("found wrong"))).to_be_visible()
+    expect(page.get_by_role("group", name=re.compile("found wrong"))).to_be_visible()
     looks += serious(page) + too_wide(page)
     page.goto(f"{furnished.address}/admin/")
     expect(page.get_by_text("everything equal")).to_be_visible()

@@ -31,6 +31,9 @@ PATHS = (
     "/admin/users/new/",
     "/admin/users/details/?id={users}",
     "/admin/cards/",
+    "/admin/exports/",
+    "/admin/exports/import",
+    "/admin/validation/",
     "/admin/nowhere",
 )  # fmt: skip
 

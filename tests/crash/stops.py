@@ -29,9 +29,7 @@ class Steps:
         self._watch: Callable[[], object] | None = None
         self.seen: list[object] = []
 
-    def begin(
-        self, stop: int | None = None, *, looks: bool = True, watch: Callable[[], object] | None = None
-    ) -> None:
+    def begin(self, stop: int | None = None, *, looks: bool = True, watch: Callable[[], object] | None = None) -> None:
         """Count from here on, and die at step ``stop``. Without ``looks`` a step that only looks is none. ``watch`` is
         asked before each step; ``seen`` has the answers."""
         self.names, self.seen = [], []

@@ -37,7 +37,7 @@ def world(lasting_memory_path: Path) -> World:
 
 
 def forget_index(world: World) -> None:
-    """The index is not synced: in the worst case nothing is left in it. (Nothing of it is rarer, and as a test slow.)"""
+    """The index is not synced: in the worst case nothing is left in it. (Of it: as a test that is slow.)"""
     for suffix in ("", "-wal", "-shm"):
         path = world.settings.own_dir / f"index.sqlite{suffix}"
         path.unlink(missing_ok=True)

@@ -239,8 +239,10 @@ class Seen:
     def outline(self) -> str:
         """The same text for states that differ only by what clocks and chance made. Raises when a file is torn."""
         sides = [reader.records(self.files), reader.records(reader.expected_files(self.sql))]
-        left = sorted(re.sub(r"\.tandem-\w+", "", one) for one in self.left)
-        told = sorted(reader.differences(self.sql, self.files))
+        left, told = (
+            sorted(re.sub(r"\.tandem-\w+", "", one) for one in which)
+            for which in (self.left, reader.differences(self.sql, self.files))
+        )
         return repr([sorted(side.items()) for side in sides] + [left, told if self.dual else len(self.sql.waiting)])
 
 

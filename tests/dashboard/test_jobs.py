@@ -1,32 +1,21 @@
-"""Background work: the table is the truth, a job runs once, what dies is noticed, and the three ways to have it done."""
+"""Background work: the table is the truth, a job runs once, what dies is noticed."""
 
-import json
-import os
-import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask
 
-from dashboard.jobs import PlainSerializer, Workshop, open_queue
-from store import Store, work
-from store.database import Database
 from store.errors import DatabaseError, NotFoundError
 from store.jobs import CANCELLED, DONE, FAILED, KEPT_JOBS, KEPT_RESULTS, QUEUED, RUNNING, Advance, Job, Jobs, Outcome
 from store.progress import Moment, Progress
 from tests.dashboard.entering import a_database
-from tests.dashboard.test_commands import call
-from tests.dashboard.test_start import ROOT, settings_below
-from tests.factories import open_test_store
+from tests.dashboard.test_start import ROOT
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 
@@ -77,6 +66,14 @@ def test_a_job_is_noted_down_done_and_kept_with_its_result(jobs: Jobs) -> None:
     assert [job.id for job in jobs.list()] == [asked.id]
     assert jobs.list(("validate",)) == []
     assert jobs.last(("export",), (DONE,)) == done
+
+
+def test_what_a_command_did_belongs_to_the_history_too(jobs: Jobs) -> None:
+    noted = jobs.note("export", {}, "the command line", Outcome({"told": "all"}, {"files": 3}), NOW)
+    assert (noted.state, noted.summary, noted.created_at) == (DONE, {"files": 3}, "2026-05-01T12:00:00.000Z")
+    assert jobs.result(noted.id) == {"told": "all"}
+    failed = jobs.note("export", {}, "the command line", Outcome(error=DatabaseError("The disk is full.")), NOW)
+    assert (failed.state, failed.error) == (FAILED, "The disk is full.")
 
 
 def test_work_that_is_not_known_is_refused(jobs: Jobs) -> None:
@@ -250,6 +247,44 @@ def test_a_job_whose_worker_died_has_failed(jobs: Jobs, clock: Clock) -> None:
     assert jobs.recover() == []
 
 
+KILLED = """
+import sys, time
+from store.database import Database
+from store.jobs import Jobs
+
+def endless(job, progress):
+    progress.phase("Counting", 100)
+    print("begun", flush=True)
+    while True:
+        progress.step(0)
+        time.sleep(0.01)
+
+Jobs(Database(sys.argv[1])).carry_out(int(sys.argv[2]), endless)
+"""
+
+
+def test_a_process_killed_in_the_middle_leaves_a_job_that_has_failed(ready_sqlite_url: str, clock: Clock) -> None:
+    with a_database(ready_sqlite_url) as database:
+        jobs = Jobs(database, clock)
+        asked = jobs.start("export", {}, "Ada")
+        command = [sys.executable, "-c", KILLED, ready_sqlite_url, str(asked.id)]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            assert process.stdout.readline() == "begun\n"
+            until(lambda: jobs.get(asked.id).progress.phase == "Counting")
+            assert jobs.get(asked.id).state == RUNNING
+            process.kill()
+        clock.now = datetime.now(UTC) + timedelta(seconds=20)
+        assert jobs.recover() == [], "it may only be slow"
+        clock.now = datetime.now(UTC) + timedelta(seconds=31)
+        [lost] = jobs.recover()
+        assert (lost.state, lost.progress.phase) == (FAILED, "Counting")
+        assert jobs.carry_out(asked.id, nothing) is None, "it is not done twice by itself"
+        again = jobs.carry_out(jobs.start("export", {}, "Ada").id, nothing)
+        assert again is not None
+        assert again.state == DONE
+
+
 def test_one_that_was_only_thought_dead_comes_back(jobs: Jobs, clock: Clock) -> None:
     asked = jobs.start("export", {}, "Ada")
 
@@ -274,193 +309,12 @@ def test_old_results_and_older_jobs_are_forgotten(jobs: Jobs) -> None:
     other = jobs.start("validate", {}, "Ada")
     last = jobs.carry_out(jobs.start("export", {}, "Ada").id, nothing)
     assert last is not None
-    kept = jobs.list(("export",), 1000)
+    jobs.start("export", {}, "Ada")
+    kept = jobs.list(("export",), 1000, (DONE,))
     assert len(kept) == KEPT_JOBS
     assert sum(jobs.result(job.id) is not None for job in kept) == KEPT_RESULTS
     assert jobs.result(last.id) is not None
     assert jobs.get(other.id).state == QUEUED
-
-
-# ---------------------------------------------------------------------- the queue and who works
-
-
-@pytest.fixture
-def idle_work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """An export that only notes where it ran, and goes on until it is told to stop where it is asked for that."""
-    ran: list[str] = []
-
-    def export(store: Store, arguments: dict[str, Any], progress: Progress) -> Outcome:
-        ran.append(threading.current_thread().name)
-        progress.phase("Pretending", 10)
-        while arguments.get("endless"):
-            progress.step(0)
-            time.sleep(0.01)
-        return Outcome({}, {"files": 1})
-
-    monkeypatch.setitem(work.WORK, "export", export)
-    return ran
-
-
-def a_workshop(tmp_path: Path, mode: str, queue: str = "") -> Workshop:
-    store = open_test_store(tmp_path, backend="sql")
-    settings = {"jobs": mode, "jobs_queue": queue or f"sqlite:///{tmp_path / 'jobs.sqlite'}"}
-    for name, value in settings.items():
-        object.__setattr__(store.settings, name, value)
-    return Workshop(store)
-
-
-@pytest.fixture
-def open_workshop(tmp_path: Path) -> Iterator[Callable[..., Workshop]]:
-    made: list[Workshop] = []
-
-    def make(mode: str, queue: str = "") -> Workshop:
-        made.append(a_workshop(tmp_path, mode, queue))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-        one.store.close()
-
-
-def test_inline_it_is_done_before_the_answer(open_workshop: Callable[..., Workshop], idle_work: list[str]) -> None:
-    shop = open_workshop("inline")
-    assert shop.start("export", {}, "Ada").state == DONE
-    assert idle_work == ["MainThread"]
-    assert shop.answers()
-
-
-def test_embedded_a_thread_of_this_process_does_it(
-    open_workshop: Callable[..., Workshop], idle_work: list[str]
-) -> None:
-    shop = open_workshop("embedded")
-    asked = shop.start("export", {}, "Ada")
-    until(lambda: shop.store.jobs.get(asked.id).state == DONE)
-    assert idle_work == ["Worker-1"]
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, "the signals of the process are its own"
-
-
-def test_the_end_of_the_process_stops_what_is_under_way(
-    open_workshop: Callable[..., Workshop], idle_work: list[str]
-) -> None:
-    shop = open_workshop("embedded")
-    asked = shop.start("export", {"endless": True}, "Ada")
-    until(lambda: shop.store.jobs.get(asked.id).state == RUNNING)
-    shop.close()
-    ended = shop.store.jobs.get(asked.id)
-    assert (ended.state, ended.error) == (FAILED, "Tandem was stopped before it was done.")
-    shop.open()
-    assert len(idle_work) == 1, "what was closed stays closed"
-
-
-def test_two_processes_on_one_queue_do_a_job_once(
-    open_workshop: Callable[..., Workshop], idle_work: list[str]
-) -> None:
-    one, other = open_workshop("embedded"), open_workshop("embedded")
-    one.open()
-    other.open()
-    asked = [one.start("export", {}, "Ada").id for _ in range(6)]
-    one._enqueue(asked[0])  # twice in the queue
-    until(lambda: all(one.store.jobs.get(job_id).state == DONE for job_id in asked))
-    assert len(idle_work) == len(asked)
-
-
-def test_a_job_that_the_queue_lost_is_done_all_the_same(
-    open_workshop: Callable[..., Workshop], idle_work: list[str]
-) -> None:
-    shop = open_workshop("embedded")
-    asked = [shop.store.jobs.start("export", {}, "Ada").id for _ in range(2)]  # noted down, and in no queue
-    shop.sweep()
-    shop.sweep()
-    assert shop.huey.pending_count() == 2, "each once"
-    shop.open()
-    until(lambda: all(shop.store.jobs.get(job_id).state == DONE for job_id in asked))
-
-
-def test_a_queue_that_does_not_answer_loses_no_job(tmp_path: Path, open_workshop: Callable[..., Workshop]) -> None:
-    (tmp_path / "folder").mkdir()
-    shop = open_workshop("worker", f"sqlite:///{tmp_path / 'folder'}")
-    assert shop.start("export", {}, "Ada").state == QUEUED
-    assert not shop.answers()
-
-
-def test_jobs_queue_on_postgresql(
-    postgres_url: str, open_workshop: Callable[..., Workshop], idle_work: list[str]
-) -> None:
-    shop, other = open_workshop("embedded", postgres_url), open_workshop("worker", postgres_url)
-    shop.open()
-    asked = other.start("export", {}, "Ada")
-    until(lambda: other.store.jobs.get(asked.id).state == DONE)
-    assert other.answers()
-
-
-def test_jobs_queue_on_redis_speaks_json() -> None:
-    """Without a server: nothing is sent before the first job."""
-    queue = open_queue("redis://127.0.0.1:1/0")
-    assert type(queue.storage).__name__ == "RedisStorage"
-    assert isinstance(queue.serializer, PlainSerializer)
-
-
-def test_a_message_of_the_queue_can_run_nothing(tmp_path: Path) -> None:
-    queue = open_queue(f"sqlite:///{tmp_path / 'queue'}")
-    task = queue.task(name="job")(print)
-    with closing(queue.storage):
-        queue.enqueue(task.s(12))
-        [data] = queue.storage.enqueued_items()
-        assert json.loads(data)[6] == [12]
-
-
-# ---------------------------------------------------------------------- commands
-
-
-def test_jobs_are_listed_and_cancelled(tandem: Flask, store: Store) -> None:
-    assert call(tandem, "jobs", "list").stdout == "There is no job.\n"
-    asked = store.jobs.start("export", {}, "Ada")
-    told = call(tandem, "jobs", "list").stdout
-    assert f"{asked.id}  export" in told
-    assert "queued" in told
-    assert "Ada" in told
-    assert call(tandem, "jobs", "cancel", str(asked.id)).stdout == f"Job {asked.id} is cancelled.\n"
-    assert call(tandem, "jobs", "list", "--active").stdout == "There is no job.\n"
-    [listed] = json.loads(call(tandem, "jobs", "list", "--kind", "export", "--json").stdout)["jobs"]
-    assert (listed["id"], listed["state"], listed["requestedBy"]) == (asked.id, "cancelled", "Ada")
-    gone = call(tandem, "jobs", "cancel", "999")
-    assert (gone.exit_code, gone.stderr) == (1, "There is no job 999 (any more). Look at the list of jobs.\n")
-    refused = call(tandem, "jobs", "worker")
-    assert refused.exit_code == 1
-    assert "Set JOBS=worker" in refused.stderr
-
-
-@pytest.mark.slow
-def test_a_worker_is_a_process_of_its_own_and_its_death_is_noticed(tmp_path: Path) -> None:
-    environ = settings_below(tmp_path, JOBS="worker", JOBS_QUEUE=f"sqlite:///{tmp_path / 'queue.sqlite'}")
-    command = [sys.executable, "-m", "flask", "--app", "app", "jobs", "worker"]
-    workers = [
-        subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    try:
-        assert [worker.stdout and worker.stdout.readline() for worker in workers] == [
-            "Waiting for jobs. Stop with Ctrl-C.\n"
-        ] * 2
-        database = Database(environ["DATABASE_URL"])
-        jobs = Jobs(database)
-        with closing(database):
-            asked = [jobs.start("dry-run", {}, "Ada").id for _ in range(4)]  # the workers find them by themselves
-            ended = until(lambda: all(not jobs.get(one).is_active for one in asked) and [jobs.get(o) for o in asked])
-            assert [job.state for job in ended] == [DONE] * 4, [job.error for job in ended]
-            assert [job.attempts for job in ended] == [1] * 4
-            owners = {str(job.owner).split(":")[1] for job in ended}
-            assert owners <= {str(worker.pid) for worker in workers}
-            workers[0].send_signal(signal.SIGTERM)
-            assert workers[0].wait(30) == 0
-            os.kill(workers[1].pid, signal.SIGKILL)
-            workers[1].wait(30)
-    finally:
-        for worker in workers:
-            if worker.poll() is None:
-                worker.kill()
-            worker.communicate()
 
 
 def test_a_moment_of_a_new_phase_counts_its_own_rate(jobs: Jobs) -> None:

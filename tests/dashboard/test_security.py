@@ -292,7 +292,8 @@ def test_readyz_tells_a_json_side_that_cannot_be_used(app: Flask, tmp_path: Path
         data.rename(tmp_path / "elsewhere")
     data.write_text("a file in its place")
     response = Visitor(app).get("/readyz")
-    assert (response.status_code, response.json) == (503, {"ready": False, "database": True, "jsonSide": False, "queue": True})
+    assert response.status_code == 503
+    assert response.json == {"ready": False, "database": True, "jsonSide": False, "queue": True}
 
 
 def test_readyz_tells_a_database_that_cannot_be_used(app: Flask, tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_an_import_shows_its_plan_first(admin: Visitor, store: Store) -> None:
     assert store.characters.find_by_id(alice.id).title != "Queen"  # type: ignore[union-attr]
     done = resend(admin, plan, form, "confirmed")
     page = admin.get(done.location)
-    assert "Imported." in words(page.text)
+    assert "Imported: 0 new, 1 changed." in words(page.text)
     assert store.characters.find_by_id(alice.id).title == "Queen"  # type: ignore[union-attr]
     refused = press(admin, form, form)
     assert "The database holds records already." in told(refused)[0]

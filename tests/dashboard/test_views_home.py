@@ -38,7 +38,7 @@ def test_the_counts_tell_all_23_models_on_both_sides(viewer: Visitor, store: Sto
 
 def test_the_palette_finds_pages_and_records(viewer: Visitor, store: Store) -> None:
     alice = make_character(store, "Alice")
-    found = viewer.get("/admin/jump?q=ali", headers=FETCH).get_json()["results"]
+    found = viewer.get("/admin/jump?q=alice", headers=FETCH).get_json()["results"]
     assert [(one["title"], one["kind"]) for one in found] == [("Alice", "character")]
     assert alice.id in found[0]["url"]
     assert "Characters" in [one["title"] for one in viewer.get("/admin/jump?q=", headers=FETCH).get_json()["results"]]

@@ -81,7 +81,7 @@ def test_a_difference_is_followed_down_to_its_characters(editor: Visitor, store:
     assert "Last validation 1 row not equal" in words(editor.get("/admin/").text)
     model = editor.get(f"{PAGE}model?id={job.id}&model=Character")
     assert alice in model.text
-    assert "different title" in words(model.text)
+    assert f"{alice} Alice different title" in words(model.text)
     record = editor.get(f"{PAGE}record?id={job.id}&row=0")
     assert "A qui<mark>e</mark>t library" in record.text
     assert "A qui<mark>r</mark>t library" in record.text

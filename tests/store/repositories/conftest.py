@@ -59,7 +59,7 @@ def counts(store: Store) -> dict[str, int]:
     tables = {mapping.main.name: mapping.main for mapping in (*MAPPINGS.values(), MESSAGES)}
     each = (sa.select(sa.literal(name), sa.func.count()).select_from(table) for name, table in tables.items())
     with database.read() as connection:
-        return {name: count for name, count in connection.execute(sa.union_all(*each))}
+        return {row[0]: row[1] for row in connection.execute(sa.union_all(*each))}
 
 
 def assert_the_files_say_the_same(store: Store) -> None:

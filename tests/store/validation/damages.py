@@ -1,86 +1,43 @@
 """The table of damages: what is done to a file or a row, and what a validation has to say of it."""
 
 import json
-import re
 import shutil
-import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from store.validation import shown_id
 from tests.nasty import uid
+from tests.store.validation.damaging import (
+    ACCOUNTS,
+    BINARIES,
+    CHARACTER,
+    INDEX,
+    KEYS,
+    NOWHERE,
+    OTHER_USER,
+    PAINTERS,
+    PERSONA,
+    SESSIONS,
+    TAGS,
+    TALK,
+    TOKENS,
+    Damage,
+    checked,
+    edit,
+    first_line,
+    flip,
+    lines,
+    other,
+    place,
+    put,
+    read,
+    records,
+    repeat,
+    sha256_of,
+    shifted,
+)
 from tests.store.validation.world import MARKER
 
-Named = tuple[str, str, str | None]  # model, id, field
-CHARACTER, PERSONA = f"characters/{uid('characters', 1)}.json", f"personas/{uid('personas', 1)}.json"
-USER, OTHER_USER = "settings/general.json", f"settings/users/{uid('users', 1)}.json"
-KEYS, PAINTERS, TAGS = "settings/connection-profiles.json", "settings/image-profiles.json", "tags/tags.json"
-INDEX, BINARIES, TALK = "chats/index.jsonl", "binaries/index.jsonl", f"chats/{uid('chats', 1)}.jsonl"
-ACCOUNTS, SESSIONS, TOKENS = "auth/accounts.json", "auth/sessions.jsonl", "auth/verification-tokens.jsonl"
-NOWHERE = "ffffffff-0000-4000-8000-00000000ffff"
 TOKEN = shown_id("token", f"{MARKER}-1")
-
-
-@dataclass(frozen=True)
-class Damage:
-    """``wrong``: what is named; ``rows``: model -> how many of its rows are not equal, one for each named otherwise.
-    Each other row has to be equal. ``unread``: named as unreadable. ``dangling``: links that lead to nothing."""
-
-    name: str
-    wrong: Sequence[Named]
-    do: Callable[[Path], None]
-    status: int = 2
-    rows: dict[str, int] = field(default_factory=dict)
-    unread: bool = False
-    dangling: Sequence[Named] = ()
-
-
-def edit(path: str, at: str, old: str, new: str, *, checksum: bool = False) -> Callable[[Path], None]:
-    """Replace the first ``old`` behind ``at``, as a person with an editor would. ``checksum``: one who also knows how
-    the line's checksum is made."""
-
-    def do(data: Path) -> None:
-        text = (data / path).read_bytes().decode()
-        start = text.index(at)
-        place = text.index(old, start)
-        text = text[:place] + new + text[place + len(old) :]
-        if checksum:
-            text = "".join(_checked(line) for line in text.splitlines(keepends=True))
-        (data / path).write_bytes(text.encode())
-
-    return do
-
-
-def _checked(line: str) -> str:
-    bare = re.sub(
-        r'(,"extras":\{|,)"crc":"[0-9a-f]{8}"\}\}\n$', lambda match: "}" if "extras" in match[1] else "}}", line
-    )
-    crc = f"{zlib.crc32(bare.encode()):08x}"
-    return f'{bare[:-1]},"extras":{{"crc":"{crc}"}}}}\n'
-
-
-def lines(path: str, change: Callable[[list[str]], None]) -> Callable[[Path], None]:
-    """Change the lines of a file."""
-
-    def do(data: Path) -> None:
-        several = (data / path).read_text().splitlines(keepends=True)
-        change(several)
-        (data / path).write_text("".join(several))
-
-    return do
-
-
-def records(path: str, change: Callable[[Any], None]) -> Callable[[Path], None]:
-    """Change what a JSON file holds."""
-
-    def do(data: Path) -> None:
-        value = json.loads((data / path).read_text())
-        change(value)
-        (data / path).write_text(json.dumps(value, indent=2, ensure_ascii=False))
-
-    return do
 
 
 def _one(model: str, table: str, name: str, column: str, path: str, old: str, new: str, **more: Any) -> Damage:
@@ -176,14 +133,6 @@ def _of_tag_links() -> list[Damage]:
     return found
 
 
-def _shifted(path: str) -> Callable[[Path], None]:
-    return lines(path, lambda several: several.insert(1, several.pop(2)))
-
-
-def _repeat(several: list[str]) -> None:
-    several.append(several[1])
-
-
 DAMAGES: list[Damage] = [
     *(_one(model, table, name, name, path, old, new) for model, table, name, path, old, new in _TEXTS),
     *(
@@ -240,7 +189,7 @@ DAMAGES: list[Damage] = [
     Damage(
         "ChatAvatarOverride: its line is gone",
         [("ChatAvatarOverride", uid("chat_avatar_overrides", 1), "avatar")],
-        lines(BINARIES, lambda several: several.pop(_place(several, uid("chat_avatar_overrides", 1)))),
+        lines(BINARIES, lambda several: several.pop(place(several, uid("chat_avatar_overrides", 1)))),
     ),
     # ------------------------------------------------------------------ links and order
     Damage(
@@ -248,7 +197,7 @@ DAMAGES: list[Damage] = [
         [("Character", uid("characters", 1), "tags")],
         records(CHARACTER, lambda record: record["tags"].reverse()),
     ),
-    Damage("order of messages", [("Message", _MESSAGE, "order")], _shifted(TALK)),
+    Damage("order of messages", [("Message", _MESSAGE, "order")], shifted(TALK)),
     Damage(
         "dangling tag",
         [("CharacterTag", uid("character_tags", 10), None)],
@@ -286,7 +235,7 @@ DAMAGES: list[Damage] = [
     Damage(
         "extra line",
         [("Message", NOWHERE, None)],
-        lines(TALK, lambda several: several.insert(2, _checked(several[1].replace(_MESSAGE, NOWHERE)))),
+        lines(TALK, lambda several: several.insert(2, checked(several[1].replace(_MESSAGE, NOWHERE)))),
     ),
     Damage(
         "torn line",
@@ -302,12 +251,12 @@ DAMAGES: list[Damage] = [
         status=4,
         unread=True,
     ),
-    Damage("a line twice", [("Message", _MESSAGE, None)], lines(TALK, _repeat), 4, {"Message": 1}, unread=True),
-    Damage("a record twice", [("Session", uid("sessions", 1), None)], lines(SESSIONS, _repeat), 4, unread=True),
+    Damage("a line twice", [("Message", _MESSAGE, None)], lines(TALK, repeat), 4, {"Message": 1}, unread=True),
+    Damage("a record twice", [("Session", uid("sessions", 1), None)], lines(SESSIONS, repeat), 4, unread=True),
     Damage(
         "a record in two files",
         [("Tag", uid("tags", 1), None)],
-        lambda data: _put(data, "extras/tags.jsonl", f"{json.dumps(_read(data, TAGS)['tags'][1])}\n"),
+        lambda data: put(data, "extras/tags.jsonl", f"{json.dumps(read(data, TAGS)['tags'][1])}\n"),
         4,
         unread=True,
     ),
@@ -347,7 +296,7 @@ DAMAGES: list[Damage] = [
     *(
         Damage(
             f"{model}: a byte of {name}", [(model, uid(table, 1), name)],
-            lambda data, path=path, block=block, part=part: _flip(data / path, block, part), 18,
+            lambda data, path=path, block=block, part=part: flip(data / path, block, part), 18,
         )
         for model, table, name, path, block, part in (
             ("ApiKey", "api_keys", "keyEncrypted", KEYS, uid("api_keys", 1), "ciphertext"),
@@ -395,22 +344,22 @@ DAMAGES: list[Damage] = [
     Damage(
         "extra file",
         [("Persona", NOWHERE, None), *(("PersonaTag", f"link-{number}", None) for number in range(2))],
-        lambda data: _put(data, f"personas/{NOWHERE}.json", _other(data, PERSONA)),
+        lambda data: put(data, f"personas/{NOWHERE}.json", other(data, PERSONA)),
         rows={"PersonaTag": 2},
     ),
     Damage(
         "extra file of a chat",
         [("Message", NOWHERE, None)],
-        lambda data: _put(data, f"chats/{NOWHERE}.jsonl", _first_line(data)),
+        lambda data: put(data, f"chats/{NOWHERE}.jsonl", first_line(data)),
         status=10,
         dangling=[("Message", NOWHERE, "chatId")],
     ),
     Damage(
         "extra empty file of a chat",
         [("Chat", NOWHERE, "file")],
-        lambda data: _put(data, f"chats/{NOWHERE}.jsonl", ""),
+        lambda data: put(data, f"chats/{NOWHERE}.jsonl", ""),
     ),
-    Damage("a file of somebody else's", [], lambda data: _put(data, "tags/notes.txt", ""), 4, unread=True),
+    Damage("a file of somebody else's", [], lambda data: put(data, "tags/notes.txt", ""), 4, unread=True),
     Damage(
         "missing bytes",
         [("Image", uid("images", 1), "sha256")],
@@ -424,12 +373,12 @@ DAMAGES: list[Damage] = [
     Damage(
         "missing copy of bytes",
         [("Image", uid("images", 1), "bytes")],
-        lambda data: shutil.rmtree(data / "binaries" / _sha256(data, uid("images", 1))),
+        lambda data: shutil.rmtree(data / "binaries" / sha256_of(data, uid("images", 1))),
     ),
     Damage(
         "a copy of other bytes",
         [("Image", uid("images", 1), "bytes")],
-        lambda data: _put(data, f"binaries/{_sha256(data, uid('images', 1))}/raw", "picture l"),
+        lambda data: put(data, f"binaries/{sha256_of(data, uid('images', 1))}/raw", "picture l"),
     ),
     Damage(
         "a date of a file",
@@ -447,43 +396,3 @@ DAMAGES: list[Damage] = [
         edit(INDEX, uid("chats", 1), '"bytes":', '"bytes":1'),
     ),
 ]  # fmt: skip
-
-
-def _place(several: list[str], word: str) -> int:
-    return next(number for number, line in enumerate(several) if f'"id":"{word}"' in line)
-
-
-def _put(data: Path, path: str, text: str) -> None:
-    (data / path).parent.mkdir(parents=True, exist_ok=True)
-    (data / path).unlink(missing_ok=True)  # it may be another name of the public file
-    (data / path).write_text(text)
-
-
-def _read(data: Path, path: str) -> Any:
-    return json.loads((data / path).read_text())
-
-
-def _first_line(data: Path) -> str:
-    """A line for a message that nobody has."""
-    with (data / TALK).open() as file:
-        return _checked(file.readline().replace(uid("messages", 10), NOWHERE).replace(uid("chat_files", 1), NOWHERE))
-
-
-def _other(data: Path, path: str) -> str:
-    record = _read(data, path)
-    record.update(id=NOWHERE, characterLinks=[])
-    for number, link in enumerate(record["extras"]["tagLinks"]):
-        link["id"] = f"link-{number}"
-    return json.dumps(record)
-
-
-def _sha256(data: Path, record_id: str) -> str:
-    line = next(line for line in (data / BINARIES).read_text().splitlines() if f'"id":"{record_id}"' in line)
-    sha256: str = json.loads(line)["sha256"]
-    return sha256
-
-
-def _flip(path: Path, block: str, part: str) -> None:
-    text = path.read_text()
-    place = text.index(f'"{part}": "', text.index(block)) + len(part) + 5
-    path.write_text(text[:place] + ("0" if text[place] != "0" else "1") + text[place + 1 :])

@@ -25,6 +25,7 @@ from tests.store.tables.quilltap_database import ORDER
 MARKER = "MARKER-of-a-secret-that-nobody-may-see"
 ROWS = 3  # of each table
 DAY = "2025-06-0{} 12:00:00.500"
+_SECRETS = Secrets(PEPPER)  # keeps its keys, which take long to derive
 BYTES = {f"uploads/images/{number}.png": f"picture {number}".encode() for number in range(ROWS)}
 BYTES |= {f"uploads/chat-files/{number}.txt": f"text {number}".encode() for number in range(ROWS)}
 
@@ -156,7 +157,7 @@ class World:
         with self.snapshot() as connection:
             for statement in statements:
                 assert connection.exec_driver_sql(statement).rowcount == 1
-            return validate_side(connection, Loader(public), side, secrets=Secrets(PEPPER), quick=quick, only=only)
+            return validate_side(connection, Loader(public), side, secrets=_SECRETS, quick=quick, only=only)
 
 
 def make(folder: Path, url: str) -> World:

@@ -1,0 +1,126 @@
+"""An export killed at any call: the files in use are the old ones or the new ones, whole; the next one ends well."""
+
+import itertools
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from store import Store
+from store.exporting import export
+from store.files.generations import Generations
+from tests.crash.stops import KILLED, SteppedSystem, Steps, run_apart
+from tests.crash.world import World, make_world
+from tests.factories import files_below
+
+pytestmark = pytest.mark.slow
+CHANGED = "UPDATE characters SET name = 'Changed', \"updatedAt\" = '2026-01-01 00:00:00.000000'"
+
+
+@pytest.fixture
+def world(memory_path: Path) -> World:
+    """Both sides equal, but for one change that the files do not have yet."""
+    made = make_world(memory_path)
+    store = made.open()
+    with store.database.engine.begin() as connection:
+        connection.exec_driver_sql(CHANGED)
+    store.outbox.bond = None  # nobody brings it over
+    store.close()
+    made.keep("changed")
+    return made
+
+
+def restore(world: World) -> None:
+    """Everything as it was, and no generation."""
+    if world.settings.data_dir.is_symlink():
+        world.settings.data_dir.unlink()
+    world.restore("changed")
+
+
+def complete(world: World, *wanted: dict[str, bytes]) -> int:
+    """Which of these states the files are in; fails when it is none."""
+    there = files_below(world.settings.data_dir)
+    for place, one in enumerate(wanted):
+        if there == one:
+            return place
+    raise AssertionError(sorted(path for path in there if there[path] != wanted[0].get(path)))
+
+
+def test_at_every_call_of_a_small_one(world: World) -> None:
+    before = files_below(world.settings.data_dir)
+    steps = Steps()
+    store = Store(world.settings, SteppedSystem(steps))
+    store.start(follow=False)
+    restore(world)
+    steps.begin()
+    assert export(store).switched
+    names = steps.end()
+    after = files_below(world.settings.data_dir)
+    assert after != before
+
+    def killed(stop: int) -> bool:
+        restore(world)
+
+        def work() -> None:
+            steps.begin(stop, looks=False)
+            export(store)
+
+        return run_apart(work) == KILLED
+
+    seen = set()
+    for stop in itertools.count():
+        if not killed(stop):
+            break
+        seen.add(complete(world, before, after))
+        if stop % 5 == 0:
+            again = world.open()
+            report = export(again)
+            assert (report.problems, complete(world, after)) == ([], 0), (stop, names)
+            assert again.step.in_step
+            again.close()
+    assert (seen, stop > 30) == ({0, 1}, True)
+    store.close()
+
+
+_EXPORTER = """
+import sys
+from store import open_store
+from store.exporting import export
+from tests.factories import settings_for
+from pathlib import Path
+store = open_store(settings_for(Path(sys.argv[1])), follow=False)
+print("ready", flush=True)
+export(store)
+"""
+
+
+def test_at_random_moments_of_a_real_process(world: World) -> None:
+    before, folder = files_below(world.settings.data_dir), world.settings.data_dir.parent
+    chance, seen = random.Random(7), []
+    after: dict[str, bytes] = {}
+    for _ in range(6):
+        restore(world)
+        process = subprocess.Popen(
+            [sys.executable, "-c", _EXPORTER, str(folder)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(chance.uniform(0, 0.12))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        store = world.open()
+        if not after:
+            export(store)
+            after = files_below(world.settings.data_dir)
+        seen.append(complete(world, before, after))
+        assert export(store).problems == []
+        assert complete(world, after) == 0
+        assert all(Generations(store.side).verify(one.name) == [] for one in Generations(store.side).all()[:1])
+        store.close()
+    assert seen
