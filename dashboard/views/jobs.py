@@ -11,7 +11,6 @@ from werkzeug.wrappers import Response
 from dashboard import notices
 from dashboard.auth import current_account
 from dashboard.jobs import workshop
-from dashboard.security import wants_page
 from dashboard.views.base import StoreView
 from store.errors import NotFoundError
 from store.jobs import ACTIVE, CANCELLED, DONE, FAILED, Job
@@ -52,9 +51,9 @@ class JobPages(StoreView):
     # ------------------------------------------------------------------ one job
     @expose("/job")
     def job(self) -> str:
-        """How far a job is and what came of it: a page, or the part of one that changes for a script that asks."""
+        """How far a job is and what came of it: a page, or with ``part`` what of it changes."""
         job = self.asked_job()
-        template = "jobs/job.html" if wants_page() else "jobs/_job.html"
+        template = "jobs/_job.html" if request.args.get("part") else "jobs/job.html"
         return self.render(template, job=job, **self.job_context(job))
 
     @expose("/cancel", methods=("POST",))

@@ -243,7 +243,7 @@ def _line(loaded: Rows | None, out: Outcome, message_id: str) -> bytes | None:
 
 def _count(out: Outcome) -> int:
     """How many messages a chat's file has."""
-    return sum(state in ("equal", "different", "only_json") for _, _, state in out.rows)
+    return len(out.moved) + sum(state in ("equal", "different", "only_json") for _, _, state in out.rows)
 
 
 def _compare_line(out: Outcome, chat_id: str, path: str, message_id: str, loaded: Rows | None, line: bytes) -> bool:

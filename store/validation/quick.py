@@ -7,6 +7,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table
 
+from store import inventory
 from store.errors import UnreadableError
 from store.files import logs
 from store.files.layout import SHELVES
@@ -42,7 +43,7 @@ def validate(connection: Connection, side: JsonSide, models: tuple[str, ...], pr
     progress.step()
     progress.phase("Following links", 1, share=0.1)
     check_relations(connection, tally, tables)
-    tally.settle()
+    tally.settle(inventory.count_rows(connection))
     progress.step()
     return tally.report
 

@@ -24,6 +24,7 @@ class Found:
     bad: list[tuple[str, str | None, UnreadableError]] = field(default_factory=list)  # path, id, error
     whole: list[UnreadableError] = field(default_factory=list)  # files of which nothing can be read
     files: dict[str, bytes] = field(default_factory=dict)
+    known: set[tuple[str, str]] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def told(error: StoreError, kind: str, shown: str | None) -> Unreadable:
 
 def kind_of(shelf: Shelf, record_id: str | None, found: Found) -> str:
     """The kind of a bad record, as far as it can be told."""
-    return next((kind for kind in shelf.kinds if (kind, record_id) in found.entries), shelf.kinds[0])
+    return next((kind for kind in shelf.kinds if (kind, record_id) in found.known), shelf.kinds[0])
 
 
 def compare_wrapper(shelf: Shelf, found: Found, in_file: Outcome) -> None:
@@ -119,4 +120,5 @@ def read_shelf(side: JsonSide, shelf: Shelf) -> Found:
                 found.bad.append((path, entry.id, twice))
             else:
                 found.entries[entry.kind, entry.id] = (entry, path)
+    found.known = set(found.entries)
     return found

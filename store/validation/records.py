@@ -67,7 +67,7 @@ class Records:
             if rows.is_sound(record_id):
                 found.append(record_id)
                 continue
-            out = Outcome((mapping.kind, ""))
+            out = Outcome((mapping.kind, ""), settled=True)
             shown = shown_id(mapping.kind, record_id)
             out.rows.append((mapping.model, shown, "unreadable"))
             reason = rows.unsound(mapping.kind, record_id).message.rstrip(".")
@@ -132,7 +132,11 @@ class Records:
         if data is None:  # gone meanwhile
             return None
         entries, bad = shelf.parse(path, data)
-        for record_id, problem in bad:
+        record_id, problem = bad[0] if bad else (entries[0].id, None)
+        if record_id is None or shelf.paths(record_id) != (path,):
+            problem = UnreadableError(path, "its name is not how the id of a record is spelled there")
+            record_id = None
+        if problem:
             return self._unreadable(mapping, record_id, None, problem)
         return self._compare(mapping, entries[0].id, None, entries[0], None)
 
@@ -331,7 +335,7 @@ class Records:
     ) -> Outcome:
         """A record that is there and cannot be read: nothing of its rows can be compared."""
         shown = None if record_id is None else shown_id(mapping.kind, record_id)
-        out = Outcome((mapping.kind, record_id) if record_id is not None else (FILE, mapping.kind))
+        out = Outcome((mapping.kind, record_id or ""), settled=record_id is None)
         for table in own_tables(mapping):
             for row in (loaded or {}).get(table.name, ()):
                 out.put(table, row, "unreadable")

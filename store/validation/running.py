@@ -144,7 +144,7 @@ class Look:
         progress.phase("Following links", 1, share=0.1)
         lost_rows(connection, self.tally)
         check_relations(connection, self.tally, self.tables)
-        self.tally.settle()
+        self.tally.settle(inventory.count_rows(connection))
         report = self.tally.report
         if len(self.models) == len(MODELS):
             found = strays(self.side)
@@ -243,7 +243,7 @@ class _Validation:
         tally = self._look.tally
         with self._store.database.read() as connection:
             for out in self._look.everything(connection, self._progress):
-                if out.is_clean:
+                if out.is_clean or out.settled:
                     tally.take(out)
                 else:
                     candidates[out.entity] = None
@@ -265,7 +265,7 @@ class _Validation:
                 time.sleep(_PAUSE_S)
             _catch_up(self._store)
             left: list[Entity] = []
-            for some in rows.chunks(candidates, _AT_ONCE):
+            for some in _together(candidates):
                 try:
                     with self._standing_still():
                         left += self._look_again(some)
@@ -286,6 +286,8 @@ class _Validation:
             if self._backend == "dual":
                 waits = self._in_outbox(connection)
             left = [one for one in some if _is_among(one, waits) and not self._is_stuck(one)]
+            if left and any(kind == FILE for kind, _ in some):
+                return some
             for out in self._look.some(connection, set(some) - set(left)):
                 self._look.tally.take(out)
         return left
@@ -313,6 +315,17 @@ class _Validation:
         if self._files_count:
             return bool(self._store.following.problems())
         return self._store.outbox.problem(entity) is not None
+
+
+def _together(candidates: list[Entity]) -> Iterator[list[Entity]]:
+    """Candidates in parts. What is wrong with a file of many goes with all of its records: one explains the other."""
+    shelf_of = {kind: shelf.kinds[0] for shelf in _shelves() for kind in shelf.kinds}
+    files = {first for kind, first in candidates if kind == FILE}
+    for first in sorted(files):
+        yield [one for one in candidates if one == (FILE, first) or shelf_of.get(one[0]) == first]
+    yield from rows.chunks(
+        (one for one in candidates if one[0] != FILE and shelf_of.get(one[0]) not in files), _AT_ONCE
+    )
 
 
 def _is_among(entity: Entity, waits: set[Entity]) -> bool:

@@ -1,7 +1,7 @@
 """What one look at a record found, and the sum of all looks."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, NamedTuple
 
 from sqlalchemy import Table
@@ -24,6 +24,8 @@ from store.validation.report import (
 from store.validation.values import MODEL_OF, row_id, shown_id
 
 State = Literal["equal", "different", "only_sql", "only_json", "unreadable"]
+WHOLE_VALUES: Final = 2_000  # differences whose values are kept whole
+CUT: Final = 200  # characters of the values of the others
 FILE: Final = "file"  # the entity of what is found in a file, and is no record's: (FILE, the shelf's first kind)
 RowName = tuple[str, str]  # model, id
 
@@ -59,9 +61,11 @@ class Derived:
 
 @dataclass
 class Outcome:
-    """What a look at one record, or one chat's file, found. ``rows``: what became of each of its rows."""
+    """What a look at one record, or one chat's file, found. ``rows``: what became of each of its rows. ``settled``: no
+    writer that is under way can be the reason."""
 
     entity: Entity
+    settled: bool = False
     rows: list[tuple[str, str, State]] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     derived: list[Derived] = field(default_factory=list)
@@ -136,9 +140,11 @@ class Tally:
         for model, name, state in outcome.rows:
             self._count(model, name, state)
         report, models = self.report, self.report.models
-        if not outcome.is_clean and outcome.entity[0] != FILE:
+        if not outcome.is_clean and outcome.entity[0] != FILE and outcome.entity[1]:
             self._affected[outcome.entity] = None
-        report.differences += [one for one in outcome.differences if one.model in models]
+        report.differences += [
+            _kept(one, len(report.differences)) for one in outcome.differences if one.model in models
+        ]
         self._derived += outcome.derived
         report.unreadable += [one for one in outcome.unreadable if not one.model or one.model in models]
         report.rejected += [one for one in outcome.rejected if one.model in models]
@@ -166,8 +172,11 @@ class Tally:
         return (name for name, state in self.not_equal.get(model, {}).items() if state in states)
 
     # ------------------------------------------------------------------ at the end
-    def settle(self) -> None:
-        """Decide what of the derived fields is a difference of its own. The rows are all known by now."""
+    def settle(self, in_sql: dict[str, int]) -> None:
+        """Decide what of the derived fields is a difference of its own. The rows are all known by now; ``in_sql``: how
+        many of each model SQL has, also of those that the files do not tell."""
+        for model, count in self.report.models.items():
+            count.sql = in_sql[model]
         for moved in self._moved:
             self._settle_moved(moved)
         noted: dict[tuple[str, str], int] = {}
@@ -178,7 +187,7 @@ class Tally:
             if not self._with_derived:
                 noted[one.model, one.field or ""] = noted.get((one.model, one.field or ""), 0) + 1
                 continue
-            self.report.differences.append(one)
+            self.report.differences.append(_kept(one, len(self.report.differences)))
             self._demote(one)
         for (model, name), number in noted.items():
             self.report.notes.append(
@@ -228,3 +237,17 @@ class Tally:
         """A link leads to nothing."""
         if link.model in self.report.models:
             self.report.dangling.append(Dangling(side, link.model, link.id, link.field, link.target))
+
+
+def _kept(one: Difference, before: int) -> Difference:
+    """A difference as it is kept: of very many not the whole texts, which may be as much as there is data."""
+    if before < WHOLE_VALUES:
+        return one
+    here, there = (f"{value[:CUT]}…" if _is_long(value) else value for value in (one.sql, one.json))
+    if here == there and one.sql != one.json:  # they differ further on
+        here, there = f"{len(one.sql)} characters, {here}", f"{len(one.json)} characters, {there}"
+    return replace(one, sql=here, json=there)
+
+
+def _is_long(value: object) -> bool:
+    return isinstance(value, str) and len(value) > CUT

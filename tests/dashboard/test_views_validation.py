@@ -86,6 +86,7 @@ def test_a_difference_is_followed_down_to_its_characters(editor: Visitor, store:
     assert "A qui<mark>e</mark>t library" in record.text
     assert "A qui<mark>r</mark>t library" in record.text
     assert f"/admin/characters/details/?id={alice}" in record.text
+    assert f"different {alice} Alice" in words(record.text)
 
 
 def test_some_models_and_a_quick_look(editor: Visitor, store: Store) -> None:

@@ -24,7 +24,7 @@ from tests.factories import lay_database, make_character, make_chat, make_messag
 from tests.nasty import PEPPER, uid
 from tests.store.both_sides import by_another_program
 from tests.store.validation.damages import DAMAGES
-from tests.store.validation.damaging import KEYS, TALK, edit
+from tests.store.validation.damaging import KEYS, TALK, edit, records
 from tests.store.validation.world import MARKER, World
 
 
@@ -196,6 +196,7 @@ def _everything(report: Report) -> str:
     return f"{report!r}{report.as_text()}{json.dumps(report.as_json(), default=str)}"
 
 
+@pytest.mark.slow
 def test_no_secret_is_told(world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     ciphers = {line for line in (world.folder / "data" / KEYS).read_text().split('"') if len(line) >= 32}
@@ -341,3 +342,28 @@ def test_a_chat_without_messages_has_a_file(small: Store) -> None:
     assert [(one.model, one.id, one.field) for one in validate_all_data(small).differences] == [
         ("Chat", chat.id, "file")
     ]
+
+
+def test_what_no_writer_can_have_left_is_told_of_an_open_store(small: Store) -> None:
+    """A file under another spelling of an id."""
+    folder = small.settings.data_dir
+    persona = uid("personas", 1)
+    (folder / f"personas/%30{persona[1:]}.json").write_bytes((folder / f"personas/{persona}.json").read_bytes())
+    report = validate_all_data(small)
+    assert report.exit_status == 4, report.as_text()
+    assert [one.path for one in report.unreadable] == [f"personas/%30{persona[1:]}.json"]
+    assert report.models["Persona"].equal == 3
+
+
+def test_a_nameless_record_and_a_date_of_one_file(small: Store) -> None:
+    def change(whole: Any) -> None:
+        whole["tags"][1]["id"] = 1
+        whole["tags"].append(dict(whole["tags"][0]))
+        whole["updatedAt"] = "2020-01-01T00:00:00.000Z"
+
+    records("tags/tags.json", change)(small.settings.data_dir)
+    report = validate_all_data(small)
+    assert report.exit_status == 4, report.as_text()
+    assert {one.id for one in report.unreadable} == {uid("tags", 0), uid("tags", 1)}
+    count = report.models["Tag"]
+    assert (count.sql, count.equal, count.unreadable) == (3, 2, 2)
