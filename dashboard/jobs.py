@@ -10,6 +10,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from flask import Flask, current_app
@@ -95,14 +96,26 @@ class Workshop:
         return self._huey
 
     def open(self) -> None:
-        """Begin to work in threads of this process; nothing happens when that has begun."""
+        """Begin to work in threads of this process; nothing happens when that has begun. A queue that cannot be opened
+        stops nothing: it is tried again."""
+        with self._guard:
+            if self._sweeper is not None or self._stopping.is_set():
+                return
+            self._begin()
+            self._sweeper = threading.Thread(target=self._sweep, name="tandem-sweeper", daemon=True)
+            self._sweeper.start()
+
+    def _begin(self) -> None:
         with self._guard:
             if self._worker is not None or self._stopping.is_set():
                 return
-            self._worker = Worker(self.huey, workers=1, periodic=False, max_delay=0.5, scheduler_interval=60)
-            self._worker.start()
-            self._sweeper = threading.Thread(target=self._sweep, name="tandem-sweeper", daemon=True)
-            self._sweeper.start()
+            try:
+                worker = Worker(self.huey, workers=1, periodic=False, max_delay=0.5, scheduler_interval=60)
+            except Exception:  # every storage has errors of its own
+                log.warning("The queue (JOBS_QUEUE) cannot be opened; jobs wait until it can", exc_info=True)
+                return
+            worker.start()
+            self._worker = worker
 
     def close(self) -> None:
         """Stop: the job under way is asked to end, and says that it was stopped."""
@@ -128,6 +141,7 @@ class Workshop:
     def _sweep(self) -> None:
         while True:
             try:
+                self._begin()
                 self.sweep()
             except StoreError as error:
                 log.warning("Lost jobs cannot be looked for: %s", error.sentence)
@@ -152,7 +166,9 @@ def open_queue(url: str) -> Huey:
     """The queue at an address that ``store.settings`` has let pass."""
     options: Final[dict[str, Any]] = {"results": False, "serializer": PlainSerializer()}
     if url.startswith("sqlite:///"):
-        return SqliteHuey(QUEUE, filename=url.removeprefix("sqlite:///"), timeout=BUSY_MS / 1000, **options)
+        path = Path(url.removeprefix("sqlite:///"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return SqliteHuey(QUEUE, filename=str(path), timeout=BUSY_MS / 1000, **options)
     # Asked twice a second instead of listened to: a worker that listens holds a connection more, and stops later.
     if url.startswith("redis"):
         return RedisHuey(QUEUE, url=url, blocking=False, **options)

@@ -68,7 +68,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
         if folder == "crash":
             item.add_marker(pytest.mark.crash)
-            # What they run is covered by other tests, and they run it a thousand times.
+        # What these run is covered by other tests, and tracing it takes a third of their time.
+        if folder in ("crash", "browser") or "postgresql" in item.name or "[sql-sqlite" in item.name:
             item.add_marker(pytest.mark.no_cover)
         # While working, the same test on SQLite says most of what the one on PostgreSQL would.
         if "postgresql" in item.name or "postgres_url" in getattr(item, "fixturenames", ()):

@@ -1,13 +1,14 @@
 """``data``: the two sides and what keeps them equal."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 from flask import current_app
 
 from dashboard.commands.base import Group, json_option
-from dashboard.commands.telling import print_json, told
-from store import Store, codec
+from dashboard.commands.telling import BY_COMMAND, print_json, told
+from store import Store, codec, work
 from store.errors import StoreError
 from store.validation import validate_all_data
 
@@ -57,8 +58,11 @@ def validate(models: tuple[str, ...], quick: bool, as_json: bool, report: Path |
     8 dangling relations, 16 a secret does not decrypt.
     """
     store: Store = current_app.extensions["tandem_store"]
+    began = datetime.now(UTC)
     with told(quiet=as_json) as progress:
         found = validate_all_data(store, only=models, quick=quick, progress=progress)
+    kind = "quick-validate" if quick else "validate"
+    store.jobs.note(kind, {"only": list(models)}, BY_COMMAND, work.of_report(found), began)
     if report:
         try:
             report.write_bytes(codec.dumps_pretty(found.as_json()) + b"\n")

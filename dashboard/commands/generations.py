@@ -1,12 +1,13 @@
 """``data`` commands that count, move everything, and take it back."""
 
 import sys
+from datetime import UTC, datetime
 
 import click
 from flask import current_app
 
-from dashboard.commands.telling import print_json, told
-from store import Store, exporting, importing, repairing
+from dashboard.commands.telling import BY_COMMAND, print_json, told
+from store import Store, exporting, importing, repairing, work
 from store.files.generations import Generations
 from store.validation import validate_all_data
 
@@ -36,8 +37,11 @@ def inventory(as_json: bool) -> None:
 @_JSON
 def export(dry_run: bool, no_switch: bool, as_json: bool) -> None:
     """Write everything SQL has to a new generation of the JSON side, check it, and put it in use."""
+    store, began = _store(), datetime.now(UTC)
     with told(quiet=as_json) as progress:
-        report = exporting.export(_store(), dry_run=dry_run, switch=not no_switch, progress=progress)
+        report = exporting.export(store, dry_run=dry_run, switch=not no_switch, progress=progress)
+    outcome = work.of_export(store, report, dry_run=dry_run)
+    store.jobs.note("dry-run" if dry_run else "export", {}, BY_COMMAND, outcome, began)
     if as_json:
         print_json(report.as_json())
     else:

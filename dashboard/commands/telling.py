@@ -11,6 +11,7 @@ import click
 from store import codec
 from store.progress import Moment, Progress
 
+BY_COMMAND = "the command line"  # who did it, in the history
 _WIDTH = 30  # characters of the bar
 _EVERY_S = 0.1  # on a terminal
 _LINE_EVERY_S = 5.0  # elsewhere

@@ -132,9 +132,8 @@ class ValidationView(JobPages):
             sql, json = told(one.sql), told(one.json)
             marked = (None, None) if one.secret else both_marked(sql.text, json.text)
             fields.append((one, sql, json, *marked))
-        return self.render(
-            "validation/record.html", job=job, row=row, fields=fields, address=self.address_of(row.entity)
-        )
+        address, name = self.address_of(row.entity), self.names_of([row.entity]).get(row.entity)
+        return self.render("validation/record.html", job=job, row=row, fields=fields, address=address, name=name)
 
     @expose("/report")
     def report(self) -> Response:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 
 from store import Store, open_store
-from tests.bench import chats, memory, records
+from tests.bench import chats, memory, moving, records
 from tests.bench.library import fill, fill_chats, settings
 from tests.bench.measure import Row, table
 from tests.postgres import PostgresServer, find_programs
@@ -89,7 +89,23 @@ def chats_on_postgresql(base: Path, url: str) -> list[Row]:
     return rows
 
 
-PARTS = {"records": (records_on_sqlite, records_on_postgresql), "chats": (chats_on_sqlite, chats_on_postgresql)}
+def moving_on_sqlite(base: Path) -> list[Row]:
+    """Everything at once, from SQLite."""
+    (folder := base / "moving").mkdir()
+    return moving.moving(folder, f"sqlite:///{folder}/quilltap.sqlite", "SQLite")
+
+
+def moving_on_postgresql(base: Path, url: str) -> list[Row]:
+    """The same from PostgreSQL."""
+    (folder := base / "moving-postgresql").mkdir()
+    return moving.moving(folder, url.replace("postgresql://", "postgresql+psycopg://"), "PostgreSQL")
+
+
+PARTS = {
+    "records": (records_on_sqlite, records_on_postgresql),
+    "chats": (chats_on_sqlite, chats_on_postgresql),
+    "moving": (moving_on_sqlite, moving_on_postgresql),
+}
 
 
 def main() -> None:

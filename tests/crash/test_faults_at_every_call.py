@@ -187,7 +187,7 @@ def test_in_json_mode_a_refusal_changes_nothing_and_can_be_repeated(json_world: 
         assert not any(map(reader.is_temporary, seen.files))
         assert reader.dangling(there) == []
         if error is None:
-            assert there == ordeal.after
+            assert there == ordeal.after, f"after {system.failed} of {system.failed_at} (call {system.at})"
             continue
         must_be_told(error)
         assert there == ordeal.before or (there == ordeal.after and isinstance(error, OutcomeUnknownError))

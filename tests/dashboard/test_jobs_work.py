@@ -23,7 +23,7 @@ from store.progress import Progress
 from tests.dashboard.test_commands import call
 from tests.dashboard.test_jobs import until
 from tests.dashboard.test_start import ROOT, settings_below
-from tests.factories import open_test_store
+from tests.factories import lay_database, open_test_store
 
 
 @pytest.fixture
@@ -124,6 +124,23 @@ def test_a_queue_that_does_not_answer_loses_no_job(tmp_path: Path, open_workshop
     assert not shop.answers()
 
 
+def test_a_queue_that_can_be_opened_later_is(
+    tmp_path: Path, open_workshop: Callable[..., Workshop], idle_work: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboard.jobs.SWEEP_S", 0.05)
+    (tmp_path / "queue").mkdir()
+    shop = open_workshop("embedded", f"sqlite:///{tmp_path / 'queue'}")
+    asked = shop.start("export", {}, "Ada")
+    assert asked.state == QUEUED
+    (tmp_path / "queue").rmdir()
+    until(lambda: shop.store.jobs.get(asked.id).state == DONE)
+
+
+def test_a_queue_lies_in_a_folder_that_is_made(tmp_path: Path) -> None:
+    with closing(open_queue(f"sqlite:///{tmp_path / 'a' / 'folder' / 'jobs.sqlite'}").storage) as storage:
+        assert storage.queue_size() == 0
+
+
 def test_jobs_queue_on_postgresql(
     postgres_url: str, open_workshop: Callable[..., Workshop], idle_work: list[str]
 ) -> None:
@@ -174,6 +191,7 @@ def test_jobs_are_listed_and_cancelled(tandem: Flask, store: Store) -> None:
 @pytest.mark.slow
 def test_a_worker_is_a_process_of_its_own_and_its_death_is_noticed(tmp_path: Path) -> None:
     environ = settings_below(tmp_path, JOBS="worker", JOBS_QUEUE=f"sqlite:///{tmp_path / 'queue.sqlite'}")
+    lay_database(tmp_path / "tandem.sqlite")
     command = [sys.executable, "-m", "flask", "--app", "app", "jobs", "worker"]
     workers = [
         subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

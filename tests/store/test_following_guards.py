@@ -1,7 +1,6 @@
 """A folder that is gone, empty or another one is no reason to delete anything from the database that followed it."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,12 +17,12 @@ def names(store: Store) -> list[str]:
 
 
 @pytest.fixture
-def full(tmp_path: Path) -> Iterator[Path]:
+def full(tmp_path: Path) -> Path:
     """Files with a tag, and a database that followed them."""
     store = open_test_store(tmp_path, backend="json")
     make_tag(store, name="Elf")
     store.close()
-    yield tmp_path
+    return tmp_path
 
 
 def test_an_empty_folder_in_its_place_at_a_start(full: Path) -> None:
