@@ -139,6 +139,8 @@ class Store:
             ):
                 raise behind
         except StoreError as error:
+            if dual:
+                self.outbox.apart = error  # told with each write, until the sides could be looked at
             log.warning("The other side does not follow yet: %s", error.sentence)
 
     def _start_json(self) -> None:

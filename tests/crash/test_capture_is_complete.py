@@ -164,7 +164,7 @@ def also(table: str, what: str, *rows: dict[str, Any]) -> set[Entity]:
         if table == "chats" and what != "update":
             marks |= {("log", row["id"])}
         if table == "chat_files" and what != "update" and row["messageId"]:
-            marks |= {("log", "c")}
+            marks |= {("log", "c"), ("totals", "c")}
         if table == "images" and what == "update":
             marks |= {("avatar", "o")} if row["id"] == "i" else set()
     return marks
