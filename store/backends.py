@@ -12,10 +12,10 @@ from store import capture
 from store.database import Database
 from store.deriving import Loader, current_state, plan_logs
 from store.errors import StoreError, UnreadableError
-from store.files import behind
+from store.files import behind, logs
 from store.files.index import JsonIndex
 from store.files.journal import Written
-from store.files.replace import Write
+from store.files.replace import Append, Write
 from store.files.shelves import Changes, Entity
 from store.files.side import JsonSide
 from store.files.system import told_as_json_side
@@ -192,7 +192,16 @@ class JsonBackend:
         hidden = (*self._hiding_from(changes), *self._hiding_attachments(files))
         for problem in (*unwritable.values(), *unfit.values(), *refused.values(), *hidden):
             raise problem
+        self._check_logs(connection, files)
         return {**files, **others}
+
+    def _check_logs(self, connection: Connection, files: dict[str, Write]) -> None:
+        """Raise when a chat's file would be written anew, or go, that could not be read when it was taken in: the index
+        then lacks what is in it, even if it can be read by now."""
+        for path, data in files.items():
+            whole = path.startswith(f"{logs.FOLDER}/") and path != logs.INDEX and not isinstance(data, Append)
+            if whole and (problem := self._index.problem_in(connection, capture.LOG, logs.chat_of(path))):
+                raise problem
 
     def _note(self, connection: Connection, marked: set[Entity], files: dict[str, Write], written: Written) -> None:
         """Remember in the index what the files hold now, and that SQL does not have it yet."""

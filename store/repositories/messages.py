@@ -144,6 +144,8 @@ class Conversations:
 
         def work(connection: Connection) -> int:
             self._chat_there(connection, chat_id)
+            if doubt := self._backend.doubt(capture.LOG, chat_id):
+                raise doubt
             return connection.execute(sa.delete(messages).where(messages.c.chatId == chat_id)).rowcount
 
         return self._backend.changing(work, lambda _: [("chat", chat_id)])
