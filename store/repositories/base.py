@@ -51,6 +51,8 @@ class Repository(Generic[D]):
     # ------------------------------------------------------------------ reading
     def find_by_id(self, record_id: str) -> D | None:
         """The record, or None. Raises InvalidRecordError or UnreadableError when it is there and cannot be read."""
+        if not rows.is_sound(record_id):  # no side can hold such a one
+            return None
         with self._backend.reading([(self.kind, record_id)]) as connection:
             loaded = self._backend.loader.load(connection, self._mapping, [record_id])
         if record_id in loaded:

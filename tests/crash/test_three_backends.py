@@ -105,12 +105,13 @@ def test_the_machine_finds(three: Three, mutant: Any) -> None:
 
 
 # ------------------------------------------------------------------ what it found
-@pytest.mark.parametrize("name", ["find_by_id", "delete", "find_by_user_id"])
+@pytest.mark.parametrize("name", ["update", "delete", "find_by_user_id"])
 def test_an_id_that_no_side_can_spell_is_refused_by_the_store(tmp_path: Path, name: str) -> None:
     store = open_test_store(tmp_path, backend="sql")
     try:
         with pytest.raises(InvalidValueError, match="half a character"):
-            getattr(store.tags, name)("half a pair \ud83d")
+            getattr(store.tags, name)("half a pair \ud83d", *([{}] if name == "update" else []))
+        assert store.tags.find_by_id("half a pair \ud83d") is None
     finally:
         store.close()
 
