@@ -5,6 +5,7 @@ import logging
 from typing import Any, Final
 
 from store import capture, codec, comparing, flags, inventory, steps, switching
+from store.audit import Audit
 from store.backends import Backend, DualBackend, JsonBackend, SqlBackend
 from store.comparing import Comparison, compare_entities
 from store.database import Database
@@ -49,6 +50,7 @@ class Store:
     def __init__(self, settings: Settings, system: System | None = None) -> None:
         self.settings = settings
         self.database = Database(settings.database_url)
+        self.audit = Audit(self.database)
         self.jobs = Jobs(self.database)
         self.side = JsonSide(settings.data_dir, settings.own_dir, system, public_dir=settings.public_dir)
         self.side.counts = settings.data_backend == "json"

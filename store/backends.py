@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from store import capture
+from store.audit import Audit, gathering
 from store.database import Database
 from store.deriving import Loader, current_state, plan_logs
 from store.errors import StoreError, UnreadableError
@@ -62,14 +63,16 @@ class SqlBackend:
 
     def __init__(self, database: Database, loader: Loader, turn: Turn) -> None:
         self._database, self.loader, self._turn = database, loader, turn
+        self._audit = Audit(database)
 
     def reading(self, entities: Iterable[Entity] = ()) -> contextlib.AbstractContextManager[Connection]:
         return self._database.read()
 
     def changing(self, work: Callable[[Connection], T], entities: Callable[[T], Iterable[Entity]]) -> Result[T]:
-        with self._database.write() as connection:
+        with self._database.write() as connection, gathering() as changes:
             self._turn.check(connection)
             value = work(connection)
+            self._audit.write(connection, changes)
         return Result(value, Sources(sql=True, json=None, consistent=True))
 
     def doubt(self, kind: str, record_id: str) -> StoreError | None:
@@ -90,10 +93,11 @@ class DualBackend(SqlBackend):
         self._outbox, self._verbose = outbox, verbose
 
     def changing(self, work: Callable[[Connection], T], entities: Callable[[T], Iterable[Entity]]) -> Result[T]:
-        with self._database.write() as connection:
+        with self._database.write() as connection, gathering() as changes:
             self._turn.check(connection)
             before = self._outbox.last_entry(connection)
             value = work(connection)
+            self._audit.write(connection, changes)
             # A write may change other records too: of a tag that goes, those that had it.
             touched = self._outbox.entities_since(connection, before)
         about = list(entities(value))

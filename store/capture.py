@@ -174,7 +174,8 @@ def installed(connection: Connection) -> dict[str, str]:
         found = connection.execute(
             sa.text(
                 "SELECT name AS tgname, sql AS prosrc FROM sqlite_master "
-                "WHERE type = 'trigger' AND name LIKE 'tandem\\_%' ESCAPE '\\'"
+                "WHERE type = 'trigger' AND name LIKE 'tandem\\_%' ESCAPE '\\' "
+                "AND tbl_name NOT LIKE 'tandem\\_%' ESCAPE '\\'"
             )
         )
     else:

@@ -166,6 +166,17 @@ def create_tables(connection: Connection) -> None:
     db.metadata.create_all(connection)
 
 
+def containing(connection: Connection, column: sa.ColumnElement[Any], search: str) -> sa.ColumnElement[bool]:
+    """Whether a text is in a column, without regard to case."""
+    if connection.dialect.name == "sqlite" and not search.isascii():
+        # SQLite's LIKE folds the case of ASCII only.
+        return sa.func.instr(sa.func.tandem_casefold(column), search.casefold()) > 0
+    escaped = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    if connection.dialect.name == "sqlite":
+        return column.like(f"%{escaped}%", escape="\\")
+    return column.ilike(f"%{escaped}%", escape="\\")
+
+
 def _make_engine(url: str, *, durable: bool) -> Engine:
     parsed = sa.make_url(url)
     options: dict[str, Any] = {}

@@ -145,7 +145,8 @@ def save(connection: Connection, mapping: Mapping, old: Rows, new: Rows) -> None
         if added:
             connection.execute(sa.insert(table), added)
         for key in before.keys() & after.keys():
-            values = {name: value for name, value in after[key].items() if not _same(table, name, value, before[key])}
+            old_row = before[key]
+            values = {name: one for name, one in after[key].items() if not same(table, name, one, old_row[name])}
             if values:
                 connection.execute(sa.update(table).where(_is(table, key)).values(values))
 
@@ -157,8 +158,10 @@ def differ(mapping: Mapping, old: Rows, new: Rows) -> bool:
         after = {_key(table, row): row for row in new.get(table.name, ())}
         if before.keys() != after.keys():
             return True
-        if any(not _same(table, name, value, before[key]) for key, row in after.items() for name, value in row.items()):
-            return True
+        for key, row in after.items():
+            old_row = before[key]
+            if not all(same(table, name, value, old_row[name]) for name, value in row.items()):
+                return True
     return False
 
 
@@ -177,11 +180,13 @@ def _is(table: Table, key: tuple[Any, ...]) -> sa.ColumnElement[bool]:
     return sa.and_(*(column == value for column, value in zip(_key_columns(table), key, strict=True)))
 
 
-def _same(table: Table, name: str, value: Any, row: Row) -> bool:
-    other = row[name]
-    if isinstance(table.c[name].type, FreeForm) and _is_json(value) and _is_json(other):
-        return codec.dumps(value) == codec.dumps(other)  # for Python 1 is True, and 1.0 is 1.00
-    return type(value) is type(other) and bool(value == other)
+def same(table: Table, column: str, one: Any, other: Any) -> bool:
+    """Whether two values of a column are the same, to the last digit."""
+    if one is other:
+        return True
+    if isinstance(table.c[column].type, FreeForm) and _is_json(one) and _is_json(other):
+        return codec.dumps(one) == codec.dumps(other)  # for Python 1 is True, and 1.0 is 1.00
+    return type(one) is type(other) and bool(one == other)
 
 
 def _is_json(value: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table, Text
 
+from store.database import containing
 from store.errors import InvalidValueError
 from store.mapping import MAPPINGS, Mapping
 from store.repositories.contract import Page, Query
@@ -69,7 +70,7 @@ def _conditions(connection: Connection, noun: Listed, query: Query) -> list[sa.C
     main = mapping.main
     conditions: list[sa.ColumnElement[bool]] = []
     if search := query.search.strip():
-        conditions.append(sa.or_(sa.false(), *(_contains(connection, main.c[name], search) for name in noun.searched)))
+        conditions.append(sa.or_(sa.false(), *(containing(connection, main.c[name], search) for name in noun.searched)))
     if query.user_id is not None:
         conditions.append(_belongs(mapping, query.user_id))
     for column, value in query.where:
@@ -97,16 +98,6 @@ def _belongs(mapping: Mapping, user_id: str) -> sa.ColumnElement[bool]:
     owned = [parent for parent in mapping.parents if "userId" in parent.table.c]
     theirs = ((one, sa.select(one.table.c.id).where(one.table.c.userId == user_id)) for one in owned)
     return sa.or_(sa.false(), *(mapping.main.c[one.column].in_(ids) for one, ids in theirs))
-
-
-def _contains(connection: Connection, column: sa.ColumnElement[Any], search: str) -> sa.ColumnElement[bool]:
-    if connection.dialect.name == "sqlite" and not search.isascii():
-        # SQLite's LIKE folds the case of ASCII only.
-        return sa.func.instr(sa.func.tandem_casefold(column), search.casefold()) > 0
-    escaped = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    if connection.dialect.name == "sqlite":
-        return column.like(f"%{escaped}%", escape="\\")
-    return column.ilike(f"%{escaped}%", escape="\\")
 
 
 def _ordered(connection: Connection, noun: Listed, query: Query, statement: sa.Select[Any]) -> sa.Select[Any]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy.schema import SchemaItem
 
 from store.tables.base import Moment
@@ -24,6 +24,7 @@ class OwnTables:
     sessions: Table
     attempts: Table
     jobs: Table
+    audit: Table
 
 
 def own_tables(dialect: str) -> OwnTables:
@@ -101,4 +102,38 @@ def own_tables(dialect: str) -> OwnTables:
         Index(f"{prefix}jobs_state_idx", "state"),
         sqlite_autoincrement=True,
     )
-    return OwnTables(metadata, outbox, state, accounts, sessions, attempts, jobs)
+    audit = table("audit", *_audit_columns(), *_audit_indexes(f"{prefix}audit"))
+    return OwnTables(metadata, outbox, state, accounts, sessions, attempts, jobs, audit)
+
+
+def _audit_columns() -> list[Column[Any]]:
+    """Who did what. Triggers refuse to change or delete a row (see the migration), so numbers never come back.
+
+    ``within``: the chat of a message. ``part_of``: the entry that stands for a change of many records; this is one of
+    them. ``undoes``: the entry whose values this change put back. ``spooled``: the name of an entry that came by the
+    file in which ``json`` mode keeps it until the database takes it.
+    """
+    required = ("actor", "role", "address", "request_id", "action", "kind", "record_id", "title", "outcome", "message")
+    return [
+        Column("id", _Counter, primary_key=True),
+        Column("at", Moment, nullable=False),
+        *(Column(name, Text, nullable=False) for name in required),
+        Column("account_id", Text),
+        Column("changes", Text),
+        Column("within", Text),
+        Column("part_of", _Counter),
+        Column("undoes", _Counter),
+        Column("spooled", Text),
+    ]
+
+
+def _audit_indexes(table: str) -> list[Index]:
+    """For each question that is asked newest first. What few entries have is indexed for those alone."""
+    found = [Index(f"{table}_{name}_id_idx", name, "id") for name in ("record_id", "kind", "actor", "action")]
+    found.append(Index(f"{table}_at_idx", "at"))
+    for name, unique in (("within", False), ("part_of", False), ("undoes", False), ("spooled", True)):
+        there = text(f"{name} IS NOT NULL")
+        ending = "key" if unique else "idx"
+        found.append(Index(f"{table}_{name}_{ending}", name, unique=unique, sqlite_where=there, postgresql_where=there))
+    failed = text("outcome <> 'done'")
+    return [*found, Index(f"{table}_outcome_id_idx", "outcome", "id", sqlite_where=failed, postgresql_where=failed)]

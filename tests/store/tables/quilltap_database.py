@@ -135,7 +135,13 @@ def catalogue(connection: Connection) -> Any:
 def added(connection: Connection) -> list[str]:
     """What bears Tandem's name on Quilltap's tables."""
     if connection.dialect.name == "sqlite":
-        statement = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, 7) = 'tandem_'"
+        statement = (
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, 7) = 'tandem_' "
+            "AND substr(tbl_name, 1, 7) <> 'tandem_'"
+        )
     else:
-        statement = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND starts_with(tgname, 'tandem_')"
+        statement = (
+            "SELECT tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE NOT tgisinternal "
+            "AND starts_with(tgname, 'tandem_') AND c.relnamespace <> 'tandem'::regnamespace"
+        )
     return sorted(connection.exec_driver_sql(statement).scalars())
