@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from store import capture, codec, comparing, flags, inventory, steps, switching
 from store.audit import Audit
+from store.audit.spool import Spool
 from store.backends import Backend, DualBackend, JsonBackend, SqlBackend
 from store.comparing import Comparison, compare_entities
 from store.database import Database
@@ -55,6 +56,9 @@ class Store:
         self.side = JsonSide(settings.data_dir, settings.own_dir, system, public_dir=settings.public_dir)
         self.side.counts = settings.data_backend == "json"
         self.public = PublicFiles(self.side.system, settings.public_dir)
+        self.spool = Spool(self.side)
+        if self.side.counts:
+            self.audit.otherwise = self.spool.keep
         self.secrets = Secrets(settings.encryption_master_pepper)
         self.loader = Loader(self.public)
         self.turn = Turn(settings.data_backend, self.database, self.side)
@@ -86,7 +90,7 @@ class Store:
 
     def _backend(self) -> Backend:
         if self.settings.data_backend == "json":
-            self.json_backend = JsonBackend(self.index, self.side, self.loader, self.turn)
+            self.json_backend = JsonBackend(self.index, self.side, self.loader, self.turn, self.spool)
             return self.json_backend
         if flags.is_dual_mode(self.settings):
             return DualBackend(self.database, self.outbox, self.turn, verbose=self.settings.verbose)
@@ -120,6 +124,8 @@ class Store:
             self._start_json()
         else:
             self._start_sql()
+        with contextlib.suppress(StoreError):  # from when the files were what counts; else with the next round
+            self.bring_audit_over(START_WAIT_S)
         self._started = True
         if follow and self.settings.data_backend != "sql":
             self._follower = Follower(self._follow)
@@ -174,15 +180,22 @@ class Store:
         self.index.refresh()
         if self.json_backend.totals_wait():
             self.json_backend.bring_totals_over(1)
+        self.bring_audit_over(1)
         if not self.following.apart and self.following.is_due():
             self.following.apply(1)
         return self.following.problems()
+
+    def bring_audit_over(self, timeout: float = 0) -> None:
+        """Give the database what of the audit waits beside the files. Raises DatabaseError, JsonSideError; then it
+        still waits."""
+        self.spool.bring_over(self.database, timeout)
 
     def catch_up(self, totals: bool = True) -> None:
         """Look at both sides where that was not possible yet, and bring over what waits; without ``totals`` not what
         the lines of chats say about their messages. Raises JsonSideError, DatabaseError."""
         if self.settings.data_backend == "json":
             self.json_backend.bring_totals_over(START_WAIT_S)
+            self.bring_audit_over(START_WAIT_S)
             if not self.following.apart:
                 self.following.apply(START_WAIT_S)
             return

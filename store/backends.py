@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from store import capture
 from store.audit import Audit, gathering
+from store.audit.spool import Spool
 from store.database import Database
 from store.deriving import Loader, current_state, plan_logs
 from store.errors import StoreError, UnreadableError
@@ -69,10 +70,10 @@ class SqlBackend:
         return self._database.read()
 
     def changing(self, work: Callable[[Connection], T], entities: Callable[[T], Iterable[Entity]]) -> Result[T]:
-        with self._database.write() as connection, gathering() as changes:
+        with self._database.write() as connection, gathering() as gathered:
             self._turn.check(connection)
             value = work(connection)
-            self._audit.write(connection, changes)
+            self._audit.write(connection, gathered.changes, summary=gathered.summary)
         return Result(value, Sources(sql=True, json=None, consistent=True))
 
     def doubt(self, kind: str, record_id: str) -> StoreError | None:
@@ -93,11 +94,11 @@ class DualBackend(SqlBackend):
         self._outbox, self._verbose = outbox, verbose
 
     def changing(self, work: Callable[[Connection], T], entities: Callable[[T], Iterable[Entity]]) -> Result[T]:
-        with self._database.write() as connection, gathering() as changes:
+        with self._database.write() as connection, gathering() as gathered:
             self._turn.check(connection)
             before = self._outbox.last_entry(connection)
             value = work(connection)
-            self._audit.write(connection, changes)
+            self._audit.write(connection, gathered.changes, summary=gathered.summary)
             # A write may change other records too: of a tag that goes, those that had it.
             touched = self._outbox.entities_since(connection, before)
         about = list(entities(value))
@@ -122,8 +123,8 @@ class JsonBackend:
     """``json``: the files are the truth. The index, made fresh first, answers and carries SQL's rules; what a change
     means for several files is carried out wholly or not at all."""
 
-    def __init__(self, index: JsonIndex, side: JsonSide, loader: Loader, turn: Turn) -> None:
-        self._index, self._side, self.loader, self._turn = index, side, loader, turn
+    def __init__(self, index: JsonIndex, side: JsonSide, loader: Loader, turn: Turn, spool: Spool) -> None:
+        self._index, self._side, self.loader, self._turn, self._spool = index, side, loader, turn, spool
 
     @contextlib.contextmanager
     def reading(self, entities: Iterable[Entity] = ()) -> Iterator[Connection]:
@@ -137,12 +138,14 @@ class JsonBackend:
             kept: list[T] = []
             written: Written | None = None
             try:
-                with self._index.database.write() as connection:
+                with self._index.database.write() as connection, gathering() as gathered:
                     # The files are written before the index commits: a reader is never shown what may not come to be.
                     kept.append(work(connection))
                     marked = self._marked(connection)
                     files = self._planned(connection, marked)
+                    intent = self._spool.announce(gathered.changes, gathered.summary, files)
                     written = self._side.commit(files)
+                    self._spool.confirm(intent)
                     if not written.finished:
                         raise _TakenInLater
                     self._note(connection, marked, files, written)
@@ -179,6 +182,7 @@ class JsonBackend:
     def _get_ready(self) -> None:
         self._turn.check_files()
         self._side.journal.recover(changing=True)
+        self._spool.settle()
         self._index.take_in()
 
     def _marked(self, connection: Connection, *, totals: bool = False) -> set[Entity]:

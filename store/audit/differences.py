@@ -77,14 +77,16 @@ def note_updated(noun: Noun, old: Rows, new: Rows) -> None:
         noted(_about(noun, "update", new, changes))
 
 
-def note_deleted(noun: Noun, old: Rows, along: str = "") -> None:
-    """A record is gone, and ``along`` with it, in words. Its values are kept as long as there is room for them."""
+def note_gone(noun: Noun, old: Rows, along: str = "", pointers: Mapping[str, Any] | None = None) -> None:
+    """A record is gone, and ``along`` with it, in words; ``pointers``: who named it. Its values are kept as long as
+    there is room for them."""
     changes = _fields(noun, old, {})
+    if pointers:
+        changes["namedBy"] = {"before": dict(pointers)}
     size = sum(len(str(one.get("before", ""))) for one in changes.values())
-    message = along
     if not room_for(size):
-        changes, message = {}, f"{along} Too much went at once to keep what it said.".strip()
-    noted(_about(noun, "delete", old, changes, message))
+        changes, along = {}, f"{along} Too much went at once to keep what it said.".strip()
+    noted(_about(noun, "delete", old, changes, along))
 
 
 def note_tied(kind: str, names: Mapping[str, str], tag_id: str, verb: str) -> None:
@@ -98,6 +100,13 @@ def note_set(kind: str, names: Mapping[str, str], field: str, before: Any, after
     """The same field of several records became the same: id -> name."""
     for record_id, name in names.items():
         noted(Change("update", kind, shown_id(kind, record_id), _short(name), changes={field: pair(before, after)}))
+
+
+def note_worn(chat: Rows, character_id: str, before: str | None, after: str | None) -> None:
+    """A character wears another image in a chat, or its own picture again."""
+    if before != after:
+        worn = [{character_id: image_id} if image_id else {} for image_id in (before, after)]
+        noted(_about(MAPPINGS["chat"], "update", chat, {"avatarOverrides": pair(*worn)}))
 
 
 def _about(noun: Noun, action: str, rows: Rows, changes: Changes, message: str = "") -> Change:
@@ -130,7 +139,7 @@ def _fields(noun: Noun, old: Rows, new: Rows) -> Changes:
     table = noun.main
     before, after = (next(iter(rows.get(table.name, ())), None) for rows in (old, new))
     changes: Changes = {}
-    for name in (column.name for column in table.c):
+    for name in (str(column.name) for column in table.c):
         one, other = before[name] if before else None, after[name] if after else None
         if before and after and (one is other or same(table, name, one, other)):
             continue

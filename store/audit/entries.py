@@ -74,13 +74,15 @@ class _Reason:
 
 @dataclass
 class Gathered:
-    """What a unit of work has noted, in its order. ``room``: how many bytes of old values may still be kept."""
+    """What a unit of work has noted, in its order. ``summary``: what is to be said of all of it, where it is many
+    records. ``room``: how many characters of old values may still be kept."""
 
     changes: list[Change] = field(default_factory=list)
+    summary: str = ""
     room: int = 0
 
 
-# So many bytes of the values that one unit of work does away with are kept: 5,000 long characters are not.
+# So many characters of the values that one unit of work does away with are kept.
 KEPT_PER_UNIT = 32 * 1024 * 1024
 _gathered: ContextVar[Gathered | None] = ContextVar("tandem_gathered", default=None)
 _reason: ContextVar[_Reason | None] = ContextVar("tandem_reason", default=None)
@@ -97,12 +99,12 @@ def because(message: str, *, undoes: int | None = None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def gathering() -> Iterator[list[Change]]:
+def gathering() -> Iterator[Gathered]:
     """Gather what is noted within: the backends write it together with the work itself."""
     gathered = Gathered(room=KEPT_PER_UNIT)
     token = _gathered.set(gathered)
     try:
-        yield gathered.changes
+        yield gathered
     finally:
         _gathered.reset(token)
 
@@ -122,8 +124,14 @@ def is_noting() -> bool:
     return _gathered.get() is not None
 
 
+def sum_up(summary: str) -> None:
+    """Say something of all records that this unit of work changes."""
+    if (gathered := _gathered.get()) is not None:
+        gathered.summary = summary
+
+
 def room_for(size: int) -> bool:
-    """Whether this unit of work may still keep so many bytes of what it does away with."""
+    """Whether this unit of work may still keep so many characters of what it does away with."""
     if (gathered := _gathered.get()) is None or gathered.room < size:
         return False
     gathered.room -= size

@@ -1,7 +1,7 @@
 """The table of the audit: writing to it, and asking it. Nothing in it is ever changed or deleted."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -13,6 +13,7 @@ from store.audit.entries import Actor, Change, actor
 from store.database import Database, containing
 from store.documents.base import now
 from store.errors import NotFoundError, StoreError
+from store.rows import chunks
 
 log = logging.getLogger("tandem.audit")
 
@@ -79,6 +80,8 @@ class Audit:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._table = database.own.audit
+        # Keeps what the database does not take now, where the files are what counts.
+        self.otherwise: Callable[[Sequence[dict[str, Any]]], None] | None = None
 
     # ------------------------------------------------------------------ writing
     def note(self, action: str, kind: str = "", record_id: str = "", *, by: Actor | None = None, **told: Any) -> None:
@@ -87,27 +90,42 @@ class Audit:
 
         Never fails: what was done stays done, and the log says that it could not be written down.
         """
-        change = Change(action, kind, record_id, **told)
+        rows = rows_of([Change(action, kind, record_id, **told)], by or actor(), now())
         try:
-            with self._database.write() as connection:
-                self.write(connection, [change], by)
+            try:
+                with self._database.write() as connection:
+                    self.insert(connection, rows)
+            except StoreError:
+                if self.otherwise is None:
+                    raise
+                self.otherwise(rows)
         except StoreError as error:
             log.error("Not in the audit: %s %s %s: %s", action, kind, record_id, error.message)
 
-    def write(self, connection: Connection, changes: Sequence[Change], by: Actor | None = None) -> None:
-        """Write down changes within the caller's transaction."""
+    def write(
+        self, connection: Connection, changes: Sequence[Change], by: Actor | None = None, *, summary: str = ""
+    ) -> None:
+        """Write down changes that belong together within the caller's transaction. ``summary``: of many of them."""
         if changes:
-            self.insert(connection, rows_of(changes, by or actor(), now()))
+            self.insert(connection, rows_of(changes, by or actor(), now()), summary)
 
-    def insert(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    def insert(self, connection: Connection, rows: Sequence[dict[str, Any]], summary: str = "") -> None:
         """Write rows that belong together; many become one for people, and one each behind it."""
         if len(rows) < GROUPED_FROM:
             for row in rows:
                 connection.execute(sa.insert(self._table).values(row))
             return
-        made = connection.execute(sa.insert(self._table).values(_head(rows))).inserted_primary_key
+        made = connection.execute(sa.insert(self._table).values(_head(rows, summary))).inserted_primary_key
         assert made
-        connection.execute(sa.insert(self._table), [row | {"part_of": made[0], "spooled": None} for row in rows])
+        parts = [{**row, "part_of": made[0], "spooled": None} for row in rows]
+        connection.execute(sa.insert(self._table), parts)
+
+    def spooled(self, connection: Connection, names: Sequence[str]) -> set[str]:
+        """Which of these entries that came by a file are there already."""
+        column, found = self._table.c.spooled, set[str]()
+        for some in chunks(names):
+            found.update(connection.scalars(sa.select(column).where(column.in_(some))))
+        return found
 
     # ------------------------------------------------------------------ asking
     def find(self, entry_id: int) -> Entry | None:
@@ -216,9 +234,9 @@ def _sound(text: str) -> str:
     return text.replace("\0", " ").encode("utf-8", "replace").decode()
 
 
-def _head(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _head(rows: Sequence[dict[str, Any]], summary: str) -> dict[str, Any]:
     """The one entry that stands for many."""
     first = rows[0]
     same = {name: first[name] for name in ("action", "kind") if all(row[name] == first[name] for row in rows)}
     named = {"action": "update", "kind": "", **same, "record_id": "", "title": f"{len(rows):,} records"}
-    return {**first, **named, "changes": None, "within": None}
+    return {**first, **named, "message": summary or first["message"], "changes": None, "within": None}

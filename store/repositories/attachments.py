@@ -6,9 +6,11 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from store import rows
+from store.audit.differences import note_updated
 from store.documents import Attachment
 from store.errors import MissingReferenceError, NotFoundError
 from store.mapping.images import NO_BYTES
+from store.mapping.messages import MESSAGES
 from store.repositories.base import Repository
 from store.repositories.contract import Found, Result
 from store.tables.attachments import chat_files
@@ -60,7 +62,10 @@ class AttachmentsRepository(Repository[Attachment]):
             chat_id = connection.scalar(sa.select(messages.c.chatId).where(messages.c.id == message_id))
             if chat_id is None:
                 raise NotFoundError(f"There is no message {message_id} (any more).")
-            return attach(connection, chat_id, message_id, ids)
+            old = rows.load(connection, MESSAGES, [message_id])[message_id]
+            changed = attach(connection, chat_id, message_id, ids)
+            note_updated(MESSAGES, old, rows.load(connection, MESSAGES, [message_id])[message_id])
+            return changed
 
         return self._change(work, ids)
 

@@ -11,8 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from store import codec, rows
+from store.audit.differences import note_created, note_updated
+from store.audit.going import note_deleted
 from store.backends import Backend
 from store.documents import Document, now
+from store.documents.base import NAMES
 from store.errors import (
     ConflictError,
     InvalidRecordError,
@@ -114,6 +117,7 @@ class Repository(Generic[D]):
         def work(connection: Connection) -> D:
             self._before_write(connection, new)
             rows.insert(connection, self._mapping, new)
+            note_created(self._mapping, new)
             if self._mapping.parents:
                 return self._reload(connection, record_id)
             return self._document(new)
@@ -139,6 +143,7 @@ class Repository(Generic[D]):
             self._document(new)
             self._before_write(connection, new)
             rows.save(connection, self._mapping, old, new)
+            note_updated(self._mapping, old, new)
             return self._reload(connection, record_id) if self._mapping.parents else self._document(new)
 
         return self._change(work, [record_id])
@@ -153,6 +158,7 @@ class Repository(Generic[D]):
         ids = list(dict.fromkeys(record_ids))
 
         def work(connection: Connection) -> int:
+            note_deleted(connection, self._mapping, ids)
             self._before_delete(connection, ids)
             gone = sum(
                 connection.execute(sa.delete(self._main).where(self._key.in_(some))).rowcount
@@ -186,6 +192,13 @@ class Repository(Generic[D]):
         """The record as the database has it after a write to its links."""
         return self._document(self._backend.loader.load(connection, self._mapping, [record_id])[record_id])
 
+    def _relinked(self, connection: Connection, old: Rows) -> D:
+        """The record after a write to its links, and a note of what became of them."""
+        record_id = old[self._main.name][0][self._mapping.key]
+        new = self._backend.loader.load(connection, self._mapping, [record_id])[record_id]
+        note_updated(self._mapping, old, new)
+        return self._document(new)
+
     def _locked(self, connection: Connection, record_id: str) -> Rows:
         loaded = self._backend.loader.load(connection, self._mapping, [record_id], for_update=True)
         if record_id not in loaded:
@@ -193,6 +206,16 @@ class Repository(Generic[D]):
                 f"There is no {self.noun} {record_id} (any more)."
             )
         return loaded[record_id]
+
+    @property
+    def _called(self) -> sa.Column[Any]:
+        """The column by which people know a record."""
+        return self._main.c[next((name for name in NAMES if name in self._main.c), self._mapping.key)]
+
+    def _names(self, connection: Connection, condition: sa.ColumnElement[bool]) -> dict[str, str]:
+        """id -> name, of the records of which it is true."""
+        named = sa.select(self._key, self._called).where(condition)
+        return {row[0]: row[1] for row in connection.execute(named)}
 
     def _change(self, work: Any, ids: Iterable[str]) -> Result[Any]:
         entities: list[Entity] = [(self.kind, record_id) for record_id in ids]

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from store import rows
+from store.audit.differences import note_set
 from store.documents import Character, now
 from store.repositories.contract import Result
 from store.repositories.tagged import TaggedRepository
@@ -24,7 +25,7 @@ class CharactersRepository(TaggedRepository[Character]):
         """Link a persona; a new default takes the place of the old one."""
 
         def work(connection: Connection) -> Character:
-            self._locked(connection, character_id)
+            old = self._locked(connection, character_id)
             mine = links.c.characterId == character_id
             if is_default:
                 others = sa.update(links).where(mine, links.c.personaId != persona_id, links.c.isDefault)
@@ -33,7 +34,7 @@ class CharactersRepository(TaggedRepository[Character]):
             if not connection.execute(this).rowcount:
                 values = {"characterId": character_id, "personaId": persona_id, "isDefault": is_default}
                 connection.execute(sa.insert(links).values(values))
-            return self._reload(connection, character_id)
+            return self._relinked(connection, old)
 
         return self._change(work, [character_id])
 
@@ -41,10 +42,10 @@ class CharactersRepository(TaggedRepository[Character]):
         """Take a link to a persona away; nothing changes when there is none."""
 
         def work(connection: Connection) -> Character:
-            self._locked(connection, character_id)
+            old = self._locked(connection, character_id)
             pair = (links.c.characterId == character_id, links.c.personaId == persona_id)
             connection.execute(sa.delete(links).where(*pair))
-            return self._reload(connection, character_id)
+            return self._relinked(connection, old)
 
         return self._change(work, [character_id])
 
@@ -57,13 +58,13 @@ class CharactersRepository(TaggedRepository[Character]):
         ids = list(dict.fromkeys(character_ids))
 
         def work(connection: Connection) -> int:
-            other = self._main.c.isFavorite != is_favorite
-            values = {"isFavorite": is_favorite, "updatedAt": now()}
-            return sum(
-                connection.execute(
-                    sa.update(self._main).where(self._main.c.id.in_(some), other).values(values)
-                ).rowcount
-                for some in rows.chunks(ids)
-            )
+            changed = 0
+            for some in rows.chunks(ids):
+                others = sa.and_(self._main.c.id.in_(some), self._main.c.isFavorite != is_favorite)
+                names = self._names(connection, others)
+                values = {"isFavorite": is_favorite, "updatedAt": now()}
+                changed += connection.execute(sa.update(self._main).where(others).values(values)).rowcount
+                note_set(self.kind, names, "isFavorite", not is_favorite, is_favorite)
+            return changed
 
         return self._change(work, ids)

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from store.audit.differences import note_worn
 from store.documents import Chat, now
 from store.repositories.contract import Found, Result
 from store.repositories.messages import Conversations
@@ -62,8 +63,10 @@ class ChatsRepository(Conversations, TaggedRepository[Chat]):
         """Have a character wear an image in this chat. Raises NotFoundError, MissingReferenceError."""
 
         def work(connection: Connection) -> None:
-            self._locked(connection, chat_id)
+            chat = self._locked(connection, chat_id)
             pair = (overrides.c.chatId == chat_id, overrides.c.characterId == character_id)
+            before = connection.scalar(sa.select(overrides.c.imageId).where(*pair))
+            note_worn(chat, character_id, before, image_id)
             if not connection.execute(sa.update(overrides).where(*pair).values(imageId=image_id)).rowcount:
                 made = {"id": str(uuid.uuid4()), "chatId": chat_id, "characterId": character_id, "imageId": image_id}
                 connection.execute(sa.insert(overrides).values(**made, createdAt=now()))
@@ -75,6 +78,9 @@ class ChatsRepository(Conversations, TaggedRepository[Chat]):
 
         def work(connection: Connection) -> None:
             pair = (overrides.c.chatId == chat_id, overrides.c.characterId == character_id)
+            before = connection.scalar(sa.select(overrides.c.imageId).where(*pair))
+            if before is not None:
+                note_worn(self._locked(connection, chat_id), character_id, before, None)
             connection.execute(sa.delete(overrides).where(*pair))
 
         return self._backend.changing(work, lambda _: [("chat", chat_id), ("character", character_id)])

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from store.audit.differences import note_set
 from store.documents import Document, now
 from store.mapping import Rows
 from store.repositories.contract import Result, Users
@@ -62,8 +63,11 @@ class ProfileRepository(TaggedRepository[D]):
 
     def _unset(self, connection: Connection, user_id: str, but: str) -> int:
         column = self._main.c
-        others = sa.update(self._main).where(column.userId == user_id, column.isDefault, column.id != but)
-        return connection.execute(others.values(isDefault=False, updatedAt=now())).rowcount
+        others = sa.and_(column.userId == user_id, column.isDefault, column.id != but)
+        names = self._names(connection, others)
+        changed = sa.update(self._main).where(others).values(isDefault=False, updatedAt=now())
+        note_set(self.kind, names, "isDefault", True, False)
+        return connection.execute(changed).rowcount
 
     def _locked(self, connection: Connection, record_id: str) -> Rows:
         owner = sa.select(self._main.c.userId).where(self._main.c.id == record_id)

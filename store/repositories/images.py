@@ -96,11 +96,11 @@ class ImagesRepository(Repository[Image]):
             )
 
         def work(connection: Connection) -> Image:
-            self._locked(connection, image_id)
+            old = self._locked(connection, image_id)
             pair = {"imageId": image_id, "tagType": tag_type, "tagId": tag_id}
             if connection.execute(sa.select(image_tags.c.id).filter_by(**pair)).first() is None:
                 connection.execute(sa.insert(image_tags).values(id=str(uuid.uuid4()), createdAt=now(), **pair))
-            return self._reload(connection, image_id)
+            return self._relinked(connection, old)
 
         return self._change(work, [image_id])
 
@@ -108,10 +108,10 @@ class ImagesRepository(Repository[Image]):
         """Take a tag away, whatever its type."""
 
         def work(connection: Connection) -> Image:
-            self._locked(connection, image_id)
+            old = self._locked(connection, image_id)
             table = image_tags.c
             connection.execute(sa.delete(image_tags).where(table.imageId == image_id, table.tagId == tag_id))
-            return self._reload(connection, image_id)
+            return self._relinked(connection, old)
 
         return self._change(work, [image_id])
 

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from store import capture, codec, rows
+from store.audit import Change, noted
+from store.audit.differences import note_created, note_gone, note_updated, title_of
 from store.backends import Backend
 from store.documents import Message, now
 from store.documents.base import canonical_moment, spell_moment
@@ -102,7 +104,10 @@ class Conversations:
             for message_id, ids in attached:
                 attach(connection, chat_id, message_id, ids)
             again = rows.load(connection, MESSAGES, [message_id for message_id, _ in attached]) if attached else {}
-            return [_document(again.get(loaded["messages"][0]["id"], loaded)) for loaded, _ in new]
+            now_there = [again.get(loaded["messages"][0]["id"], loaded) for loaded, _ in new]
+            for loaded in now_there:
+                note_created(MESSAGES, loaded)
+            return [_document(loaded) for loaded in now_there]
 
         return self._backend.changing(work, lambda _: [("chat", chat_id)])
 
@@ -120,7 +125,9 @@ class Conversations:
             rows.save(connection, MESSAGES, old, new)
             if "attachments" in fields:
                 attach(connection, chat_id, message_id, _ids_in(fields["attachments"]))
-            return chat_id, _document(rows.load(connection, MESSAGES, [message_id])[message_id])
+            changed = rows.load(connection, MESSAGES, [message_id])[message_id]
+            note_updated(MESSAGES, old, changed)
+            return chat_id, _document(changed)
 
         result = self._backend.changing(work, lambda value: [("chat", value[0])])
         return Result(result.value[1], result.sources)
@@ -130,7 +137,10 @@ class Conversations:
         it may be in what cannot be read."""
 
         def work(connection: Connection) -> tuple[str | None, bool]:
-            chat_id = connection.scalar(sa.select(messages.c.chatId).where(messages.c.id == message_id))
+            old = rows.load(connection, MESSAGES, [message_id]).get(message_id)
+            chat_id = old["messages"][0]["chatId"] if old else None
+            if old:
+                note_gone(MESSAGES, old)
             gone = connection.execute(sa.delete(messages).where(messages.c.id == message_id)).rowcount
             if not gone and (doubt := self._backend.doubt(capture.MESSAGE, message_id)):
                 raise doubt
@@ -146,7 +156,10 @@ class Conversations:
             self._chat_there(connection, chat_id)
             if doubt := self._backend.doubt(capture.LOG, chat_id):
                 raise doubt
-            return connection.execute(sa.delete(messages).where(messages.c.chatId == chat_id)).rowcount
+            gone = connection.execute(sa.delete(messages).where(messages.c.chatId == chat_id)).rowcount
+            chat = connection.execute(sa.select(chats.c.title).where(chats.c.id == chat_id)).mappings().one()
+            noted(Change("clear", "chat", chat_id, title_of(dict(chat)), f"{gone:,} messages were deleted."))
+            return gone
 
         return self._backend.changing(work, lambda _: [("chat", chat_id)])
 
@@ -161,6 +174,7 @@ class Conversations:
             if row["swipeGroupId"] is None or row["swipeIndex"] is None:
                 first = {"swipeGroupId": group, "swipeIndex": row["swipeIndex"] or 0}
                 connection.execute(sa.update(messages).where(messages.c.id == message_id).values(**first))
+                note_updated(MESSAGES, old, {**old, "messages": [{**row, **first}]})
             highest = sa.select(sa.func.max(messages.c.swipeIndex))
             mine = (messages.c.chatId == chat_id, messages.c.swipeGroupId == group)
             number = connection.scalar(highest.where(*mine))
@@ -169,7 +183,9 @@ class Conversations:
             connection.execute(sa.insert(messages), loaded["messages"])
             if ids:
                 attach(connection, chat_id, new_id, ids)
-            return chat_id, _document(rows.load(connection, MESSAGES, [new_id])[new_id])
+            made = rows.load(connection, MESSAGES, [new_id])[new_id]
+            note_created(MESSAGES, made)
+            return chat_id, _document(made)
 
         result = self._backend.changing(work, lambda value: [("chat", value[0])])
         return Result(result.value[1], result.sources)

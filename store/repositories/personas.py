@@ -21,12 +21,12 @@ class PersonasRepository(TaggedRepository[Persona]):
         """Link a character; nothing changes when it is linked."""
 
         def work(connection: Connection) -> Persona:
-            self._locked(connection, persona_id)
+            old = self._locked(connection, persona_id)
             pair = {"personaId": persona_id, "characterId": character_id}
             there = sa.select(links.c.personaId).filter_by(**pair)
             if connection.execute(there).first() is None:
                 connection.execute(sa.insert(links).values(**pair, isDefault=False))
-            return self._reload(connection, persona_id)
+            return self._relinked(connection, old)
 
         return self._change(work, [persona_id])
 
@@ -34,9 +34,9 @@ class PersonasRepository(TaggedRepository[Persona]):
         """Take a link to a character away; nothing changes when there is none."""
 
         def work(connection: Connection) -> Persona:
-            self._locked(connection, persona_id)
+            old = self._locked(connection, persona_id)
             pair = (links.c.personaId == persona_id, links.c.characterId == character_id)
             connection.execute(sa.delete(links).where(*pair))
-            return self._reload(connection, persona_id)
+            return self._relinked(connection, old)
 
         return self._change(work, [persona_id])

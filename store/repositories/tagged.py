@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from store import rows
+from store.audit.differences import note_tied
 from store.documents import Document, now
 from store.errors import MissingReferenceError, NotFoundError
 from store.repositories.base import Repository
@@ -67,7 +68,7 @@ class TaggedRepository(Repository[D]):
             raise MissingReferenceError("There is no such tag (any more).")
         tied = 0
         for some in rows.chunks(ids):
-            there = set(connection.scalars(sa.select(self._main.c.id).where(self._main.c.id.in_(some))))
+            there = self._names(connection, self._main.c.id.in_(some))
             if gone := [record_id for record_id in some if record_id not in there]:
                 raise self._backend.doubt(self.kind, gone[0]) or NotFoundError(
                     f"There is no {self.noun} {gone[0]} (any more)."
@@ -82,12 +83,17 @@ class TaggedRepository(Repository[D]):
             ]
             if links:
                 connection.execute(sa.insert(table), links)
+            note_tied(self.kind, {link[column]: there[link[column]] for link in links}, tag_id, "added")
             tied += len(links)
         return tied
 
     def _untie(self, connection: Connection, ids: list[str], tag_id: str) -> int:
         table, column = self._link()
-        return sum(
-            connection.execute(sa.delete(table).where(table.c[column].in_(some), table.c.tagId == tag_id)).rowcount
-            for some in rows.chunks(ids)
-        )
+        untied = 0
+        for some in rows.chunks(ids):
+            these = sa.and_(table.c[column].in_(some), table.c.tagId == tag_id)
+            tied = sa.select(self._main.c.id, self._called).join(table, table.c[column] == self._main.c.id).where(these)
+            having = {row[0]: row[1] for row in connection.execute(tied.with_for_update(of=table))}
+            untied += connection.execute(sa.delete(table).where(these)).rowcount
+            note_tied(self.kind, having, tag_id, "removed")
+        return untied

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from store import rows
+from store.audit.differences import note_updated
 from store.documents import User, now
 from store.documents.users import ChatSettings
 from store.errors import InvalidRecordError
@@ -76,6 +77,7 @@ class UsersRepository(Repository[User]):
             new = {**old, "chat_settings": [{**before, "updatedAt": moment, **given}]}
             self._mapping.check(new)
             rows.save(connection, self._mapping, old, new)
+            note_updated(self._mapping, old, new)
             return self._reload(connection, user_id)
 
         return self._change(work, [user_id])

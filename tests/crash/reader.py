@@ -260,7 +260,7 @@ def leftovers(data_dir: Path, own_dir: Path) -> list[str]:
     oldest = data_dir / "settings/general.json"
     name = json.loads(oldest.read_bytes())["user"]["id"] if oldest.exists() else ""
     double = data_dir / f"settings/users/{name}.json"
-    ours = re.compile(r"store\.lock|sql\.lock|turn|bond|index\.sqlite(-wal|-shm)?|quarantine/.*")
+    ours = re.compile(r"(store|sql|audit)\.lock|audit|turn|bond|index\.sqlite(-wal|-shm)?|quarantine/.*")
     told = [path for path in files_below(data_dir) if is_temporary(path)] if data_dir.exists() else []
     told += [path for path in files_below(own_dir) if not ours.fullmatch(path)] if own_dir.exists() else []
     told += [double.name] if double.exists() else []

@@ -9,13 +9,14 @@ import gc
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from store import Store
+from store.audit.spool import Spool
 from store.database import Session
 from store.errors import DuplicateError, StoreError
 from store.files.side import Entity
@@ -73,6 +74,8 @@ class Rehearsal:
         after = world.look()
         assert before.violations() == after.violations() == []
         self.before, self.after = before.records(), after.records()
+        self.audit_before, self.audit_after = before.audit, after.audit
+        assert len(self.audit_before) < len(self.audit_after)
         assert self.before != self.after
 
     def perform(self) -> None:
@@ -123,9 +126,13 @@ class Rehearsal:
                     states.append(stop)
         return states
 
+    def open(self) -> Store:
+        """The next process."""
+        return self.world.open()
+
     def start_again(self) -> None:
         """What the next process does, and a look at everything."""
-        store = self.world.open()
+        store = self.open()
         problems = [problem for one in store.repositories.values() for problem in one.find_all().problems]
         assert (problems, store.pending(), store.problems()) == ([], 0, [])
         store.close()
@@ -148,6 +155,8 @@ class Rehearsal:
         seen = self.world.look()
         assert seen.violations() == []
         assert seen.records() in (self.before, self.after)
+        # In the audit if, and only if, it counts.
+        assert seen.audit == (self.audit_after if seen.records() == self.after else self.audit_before)
         if self.dual:
             assert seen.records() == found  # what SQL had committed
         elif (outline := seen.outline()) not in self.repeated:
@@ -164,6 +173,7 @@ class Rehearsal:
         seen = self.world.look()
         assert seen.violations() == []
         assert seen.records() == self.after
+        assert seen.audit == self.audit_after
         assert reader.dangling(seen.records(), derived=True) == []
 
 
@@ -245,4 +255,48 @@ def test_without_this_guard_a_kill_does_harm(memory_path: Path, mutant: type) ->
         rehearsal = Rehearsal(world, "character-rename")
         rehearsal.store.outbox.__class__ = AcknowledgedFirst
     with pytest.raises((AssertionError, ValueError)):
+        rehearsal.kill_everywhere(rehearsal.perform, looks=False)
+
+
+class AnnouncedAfterwards(Spool):
+    """The entries are written down when the change is done."""
+
+    def announce(self, *told: Any) -> str | None:
+        self.told = told
+        return "later"
+
+    def confirm(self, name: str | None) -> None:
+        super().confirm(super().announce(*self.told))
+
+
+class TakenAtItsWord(Spool):
+    """What was announced is taken to have been done."""
+
+    def _verdict(self, files: Mapping[str, Any]) -> str:
+        return "counts"
+
+
+class NeverSettled(Spool):
+    """Nobody finds out what became of an announcement before the next change."""
+
+    def settle(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "mutant", [AnnouncedAfterwards, TakenAtItsWord, NeverSettled], ids=lambda mutant: mutant.__name__
+)
+def test_without_this_guard_the_audit_says_what_was_not_done_or_lacks_what_was(
+    memory_path: Path, mutant: type[Spool]
+) -> None:
+    class WithMutant(Rehearsal):
+        def open(self) -> Store:
+            store = Store(self.world.settings)
+            store.spool.__class__ = mutant
+            store.start(follow=False)
+            return store
+
+    rehearsal = WithMutant(make_world(memory_path, "json"), "character-rename")
+    rehearsal.store.spool.__class__ = mutant
+    with pytest.raises(AssertionError):
         rehearsal.kill_everywhere(rehearsal.perform, looks=False)

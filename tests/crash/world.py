@@ -15,7 +15,7 @@ import psycopg
 from store import Settings, Store, open_store
 from store.files.index import SETTLED_NS
 from store.files.system import System
-from tests.crash import reader
+from tests.crash import reader, reader_of_audit
 from tests.factories import files_below, settings_for
 
 
@@ -132,7 +132,10 @@ OPERATIONS: dict[str, Operation] = {
 # One file each: there is nothing in between.
 SINGLE_FILE = {"character-rename", "tag-create", "tag-update", "user-update"}
 # Schema and name, in the order in which they can be filled.
-_TABLES = [*(("public", table) for table in reader.TABLES), ("tandem", "outbox")]
+_TABLES = [*(("public", table) for table in reader.TABLES), ("tandem", "audit"), ("tandem", "outbox")]
+# The audit only grows: it takes its owner to make it what it was.
+_FORGET = ("ALTER TABLE tandem.audit DISABLE TRIGGER tandem_audit_only_grows", "TRUNCATE tandem.audit")
+_GROW = "ALTER TABLE tandem.audit ENABLE ALWAYS TRIGGER tandem_audit_only_grows"
 
 
 @dataclass
@@ -163,7 +166,9 @@ class World:
             _copy(self.kept / name / part.name, part)
         if not self.on_sqlite:  # the outbox comes last, because triggers write to it meanwhile
             fills = [f'INSERT INTO {schema}."{table}" SELECT * FROM {name}."{table}"' for schema, table in _TABLES]
-            self._on_postgres("TRUNCATE users CASCADE", *fills[:-1], "DELETE FROM tandem.outbox", fills[-1])
+            self._on_postgres(
+                "TRUNCATE users CASCADE", *_FORGET, *fills[:-1], _GROW, "DELETE FROM tandem.outbox", fills[-1]
+            )
 
     def left_now(self) -> object:
         """What a kill now would leave; equal answers mean that not a byte was written in between."""
@@ -213,19 +218,23 @@ class World:
         sql = reader.read_sql(self.settings.database_url if dual else index)
         left = reader.leftovers(self.settings.data_dir, self.settings.own_dir)
         followed = sql if dual else reader.read_sql(self.settings.database_url)
-        return Seen(dual, sql, files_below(self.settings.data_dir), left, followed)
+        audit = reader_of_audit.entries(self.settings.database_url)
+        waiting = reader_of_audit.waiting(self.settings.own_dir)
+        return Seen(dual, sql, files_below(self.settings.data_dir), left, followed, audit, waiting)
 
 
 @dataclass(frozen=True)
 class Seen:
     """Both sides at one moment. ``sql`` is the database; in ``json`` mode the derived index, and ``followed`` the
-    database that follows the files."""
+    database that follows the files. ``audit``: its entries; ``waiting``: what of it the database does not have yet."""
 
     dual: bool
     sql: reader.Sql
     files: dict[str, bytes]
     left: list[str]
     followed: reader.Sql
+    audit: list[reader_of_audit.Entry]
+    waiting: list[str]
 
     def violations(self) -> list[str]:
         """What is not as it has to be once nothing goes on: both sides equal, nothing waiting, nothing left behind."""
@@ -243,7 +252,8 @@ class Seen:
             sorted(re.sub(r"\.tandem-\w+", "", one) for one in which)
             for which in (self.left, reader.differences(self.sql, self.files))
         )
-        return repr([sorted(side.items()) for side in sides] + [left, told if self.dual else len(self.sql.waiting)])
+        rest = [left, told if self.dual else len(self.sql.waiting), self.audit, self.waiting]
+        return repr([sorted(side.items()) for side in sides] + rest)
 
 
 def _below(folder: str) -> Iterator[tuple[str, os.stat_result]]:

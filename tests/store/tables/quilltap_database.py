@@ -141,7 +141,8 @@ def added(connection: Connection) -> list[str]:
         )
     else:
         statement = (
-            "SELECT tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE NOT tgisinternal "
-            "AND starts_with(tgname, 'tandem_') AND c.relnamespace <> 'tandem'::regnamespace"
+            "SELECT tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n "
+            "ON n.oid = c.relnamespace WHERE NOT tgisinternal AND starts_with(tgname, 'tandem_') "
+            "AND n.nspname <> 'tandem'"
         )
     return sorted(connection.exec_driver_sql(statement).scalars())
