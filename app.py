@@ -13,7 +13,7 @@ import waitress
 from flask import Flask, redirect
 from werkzeug.wrappers import Response
 
-from dashboard import auth, commands, error_pages, jobs, menu, security
+from dashboard import auth, commands, error_pages, jobs, menu, security, trail
 from dashboard.entrance import entrance
 from dashboard.health import health
 from store import Store, open_store
@@ -48,7 +48,8 @@ def _build(store: Store) -> Flask:
     # Never connected to: store.tables hands out the store's engine.
     app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
     db.init_app(app)
-    # The guard before all else: it is the first to see a request.
+    trail.mount(app, store)
+    # The guard before all else: it is the first to see what a request asks for.
     auth.mount(app, auth.People.of(store.database))
     security.mount(app, store.settings.secret_key)
     error_pages.mount(app)
@@ -93,6 +94,7 @@ def main() -> None:
         sys.exit(error.sentence)
     finally:
         workshop.close()
+        trail.close(app)
         store.close()
 
 

@@ -14,6 +14,8 @@ import sqlalchemy as sa
 
 from dashboard.passwords import Passwords, weakness
 from store import codec
+from store.audit import Audit, Change
+from store.audit.differences import pair
 from store.database import Database
 from store.documents.base import now
 from store.errors import DuplicateError, InvalidRecordError, InvalidValueError, NotFoundError, StillInUseError
@@ -21,6 +23,7 @@ from store.errors import DuplicateError, InvalidRecordError, InvalidValueError, 
 ROLES: Final = ("viewer", "editor", "admin")  # each may do what those before it may
 LONGEST_NAME = 80
 SETUP_TOKEN = "setup_token"
+KIND: Final = "tandem account"  # what an account is called in the audit
 
 
 def reaches(role: str, needed: str) -> bool:
@@ -59,7 +62,7 @@ class Accounts:
     def __init__(self, database: Database, passwords: Passwords | None = None) -> None:
         self._database = database
         self._table, self._sessions = database.own.accounts, database.own.sessions
-        self._state = database.own.state
+        self._state, self._audit = database.own.state, Audit(database)
         self._passwords = passwords or Passwords()
 
     def any(self) -> bool:
@@ -117,6 +120,7 @@ class Accounts:
         with self._database.write() as connection:
             self._change(connection, account.id, password_hash=hashed)
             self._end_sessions(connection, account.id)
+            self._note(connection, "update", account, {"password": {"secret": True}})
         return account
 
     def disable(self, name: str) -> Account:
@@ -129,6 +133,7 @@ class Accounts:
             self._keep_an_admin(connection, row)
             self._change(connection, row.id, disabled=True)
             self._end_sessions(connection, row.id)
+            self._note(connection, "update", Account.of(row), {"disabled": pair(row.disabled, True)})
             return Account.of(self._row(connection, name))
 
     def change_role(self, name: str, role: str) -> Account:
@@ -140,6 +145,7 @@ class Accounts:
             if role != "admin":
                 self._keep_an_admin(connection, row)
             self._change(connection, row.id, role=role)
+            self._note(connection, "update", Account.of(row), {"role": pair(row.role, role)})
             return Account.of(self._row(connection, name))
 
     def authenticate(self, name: str, password: str) -> Account | None:
@@ -187,7 +193,13 @@ class Accounts:
             sentence = f"There is already an account called “{row['name']}”."
             raise DuplicateError(sentence, hint="Choose another name; nothing was written.") from error
         connection.execute(sa.delete(self._state).where(self._state.c.key == SETUP_TOKEN))
-        return Account.of(self._row(connection, row["name"]))
+        made = Account.of(self._row(connection, row["name"]))
+        self._note(connection, "create", made, {"role": {"after": made.role}})
+        return made
+
+    def _note(self, connection: sa.Connection, action: str, account: Account, changes: dict[str, Any]) -> None:
+        told = Change(action, KIND, account.id, account.name, changes=changes)
+        self._audit.write(connection, [told])
 
     def _any(self, connection: sa.Connection) -> bool:
         return connection.scalar(sa.select(self._table.c.id).limit(1)) is not None

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from flask import Flask, abort, current_app, g, redirect, request, url_for
 from werkzeug.wrappers import Response
 
+from dashboard import trail
 from dashboard.accounts import ROLES, Account, Accounts
 from dashboard.security import LARGEST_FROM_STRANGERS, cookie_name, wants_page
 from dashboard.sessions import ABSOLUTE_LIMIT, Sessions
@@ -94,8 +95,10 @@ def guard() -> Response | None:
     if request.endpoint in OPEN:
         request.max_content_length = LARGEST_FROM_STRANGERS
         return None
-    if current_account() is None:
+    account = current_account()
+    if account is None:
         return refuse()
+    trail.known(account)
     if not allows(_needed()):
         return refuse()
     return None
@@ -116,6 +119,7 @@ def refuse() -> Response:
     account = current_account()
     if account is not None:
         log.warning("%s (%s) may not %s %r", account.name, account.role, request.method, request.path)
+        trail.refused(f"The role {account.role} does not allow it.")
         abort(403)
     if request.method not in _READING or not wants_page():
         abort(401)
@@ -131,6 +135,7 @@ def sign_in(response: Response, account: Account) -> None:
     if old := request.cookies.get(cookie_name(COOKIE)):
         sessions.end(old)
     token = sessions.start(account, request.remote_addr or "", request.user_agent.string)
+    trail.signed_in(account)
     response.set_cookie(cookie_name(COOKIE), token, max_age=ABSOLUTE_LIMIT, **_cookie_options())
     g.account = account
 
@@ -138,6 +143,8 @@ def sign_in(response: Response, account: Account) -> None:
 def sign_out(response: Response) -> None:
     """End the browser's session."""
     if token := request.cookies.get(cookie_name(COOKIE)):
+        if (account := current_account()) is not None:
+            trail.signed_out(account)
         people().sessions.end(token)
     response.delete_cookie(cookie_name(COOKIE), **_cookie_options())
     g.account = None
@@ -151,9 +158,9 @@ class GuardedView:
     """Put before Flask-Admin's BaseView or BaseModelView: ``class StoreView(GuardedView, BaseView)``.
 
     ``roles`` says which role an exposed method asks for, by the method's name or by the action it belongs to: ``view``
-    (list, details, export, look-ups), ``create``, ``edit`` (the form and inline edits), ``delete`` and ``bulk``
-    (actions over selected rows; the one named ``delete`` asks for ``delete`` as well). The name of the method counts
-    before its action, and what is named nowhere is an admin's::
+    (list, details, export, look-ups), ``create``, ``edit`` (the form and inline edits), ``delete``, ``bulk`` (actions
+    over selected rows; the one named ``delete`` asks for ``delete`` as well), ``history`` and ``undo``. The name of the
+    method counts before its action, and what is named nowhere is an admin's::
 
         roles = {"view": "viewer", "edit": "editor", "merge_view": "editor"}
 
@@ -167,10 +174,12 @@ class GuardedView:
         "edit": "editor",
         "delete": "editor",
         "bulk": "editor",
+        "history": "viewer",
+        "undo": "editor",
     }
 
     def required_role(self, action: str) -> str:
-        """The role that an exposed method, or one of the five actions, asks for."""
+        """The role that an exposed method, or one of the actions, asks for."""
         return self.roles.get(action) or self.roles.get(_ACTIONS.get(action, action)) or "admin"
 
     def allows(self, action: str) -> bool:
@@ -207,4 +216,7 @@ _ACTIONS: Final = {
     "ajax_update": "edit",
     "delete_view": "delete",
     "action_view": "bulk",
+    "history_view": "history",
+    "change_view": "history",
+    "undo_view": "undo",
 }

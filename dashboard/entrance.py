@@ -1,5 +1,6 @@
 """The pages before one is inside: set-up on the first start, sign-in, sign-out."""
 
+import contextlib
 import logging
 import math
 from datetime import timedelta
@@ -9,10 +10,12 @@ from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 from wtforms import PasswordField, StringField
 
+from dashboard import trail
 from dashboard.accounts import Account
 from dashboard.auth import HOME, current_account, people, requires, sign_in, sign_out
 from dashboard.security import local_path
-from store.errors import InvalidRecordError
+from store.audit import REFUSED
+from store.errors import InvalidRecordError, NotFoundError
 
 log = logging.getLogger("tandem.entrance")
 
@@ -46,6 +49,7 @@ def login() -> Response:
         address = request.remote_addr or ""
         if (wait := people().throttle.begin(name, address)) is not None:
             log.warning("Too many failed sign-ins from %s", address)
+            trail.sign_in_failed(_called(name), "Too many had failed before: it was not even tried.", REFUSED)
             page = _login_page(form, wanted, f"Too many sign-ins have failed. Try again in {in_words(wait)}.", 429)
             page.headers["Retry-After"] = str(math.ceil(wait.total_seconds()))
             return page
@@ -54,6 +58,7 @@ def login() -> Response:
             people().throttle.succeeded(name, address)
             return _let_in(account, wanted)
         log.warning("A sign-in from %s failed", address)
+        trail.sign_in_failed(_called(name), "Name and password do not belong together.")
         return _login_page(form, wanted, "This name and password do not belong together.", 401)
     return _login_page(form, wanted, None, 200)
 
@@ -91,6 +96,13 @@ def setup() -> Response:
         return make_response(render_template("auth/setup.html", form=form), 422)
     log.warning("The first account was made from %s", request.remote_addr)
     return _let_in(account, HOME)
+
+
+def _called(name: str) -> Account | None:
+    """Whose name was typed."""
+    with contextlib.suppress(NotFoundError):
+        return people().accounts.find(name)
+    return None
 
 
 def _login_page(form: LoginForm, wanted: str, problem: str | None, status: int) -> Response:

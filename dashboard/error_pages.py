@@ -7,6 +7,7 @@ from flask import Flask, Response, jsonify, make_response, render_template, requ
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
+from dashboard import trail
 from dashboard.security import LARGEST_FORM, LARGEST_REQUEST, MIB, request_id, wants_page
 from store.cards.errors import CardError
 from store.errors import (
@@ -93,6 +94,7 @@ def error_response(status: int, sentence: str, hint: str) -> Response:
 
 def _forged(error: CSRFError) -> Response:
     log.warning("Refused without a valid CSRF token: %s %r", request.method, request.path)
+    trail.refused("It came without a valid CSRF token.")
     return error_response(400, *CSRF_PAGE)
 
 

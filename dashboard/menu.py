@@ -7,6 +7,7 @@ from flask_admin import Admin
 from flask_admin.theme import Theme
 
 from dashboard.security import csp_nonce
+from dashboard.views.audit import AuditView
 from dashboard.views.cards import CardsView
 from dashboard.views.characters import CharactersView
 from dashboard.views.chats import ChatsView
@@ -33,6 +34,7 @@ PAGES = (
     CardsView,
     ExportsView,
     ValidationView,
+    AuditView,
     ProfilesView,
     ImageProfilesView,
     KeysView,

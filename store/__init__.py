@@ -5,7 +5,7 @@ import logging
 from typing import Any, Final
 
 from store import capture, codec, comparing, flags, inventory, steps, switching
-from store.audit import Audit
+from store.audit import Audit, Change
 from store.audit.spool import Spool
 from store.backends import Backend, DualBackend, JsonBackend, SqlBackend
 from store.comparing import Comparison, compare_entities
@@ -180,9 +180,11 @@ class Store:
         self.index.refresh()
         if self.json_backend.totals_wait():
             self.json_backend.bring_totals_over(1)
-        self.bring_audit_over(1)
-        if not self.following.apart and self.following.is_due():
-            self.following.apply(1)
+        try:
+            if not self.following.apart and self.following.is_due():
+                self.following.apply(1)
+        finally:
+            self.bring_audit_over(1)
         return self.following.problems()
 
     def bring_audit_over(self, timeout: float = 0) -> None:
@@ -195,9 +197,11 @@ class Store:
         the lines of chats say about their messages. Raises JsonSideError, DatabaseError."""
         if self.settings.data_backend == "json":
             self.json_backend.bring_totals_over(START_WAIT_S)
-            self.bring_audit_over(START_WAIT_S)
-            if not self.following.apart:
-                self.following.apply(START_WAIT_S)
+            try:
+                if not self.following.apart:
+                    self.following.apply(START_WAIT_S)
+            finally:
+                self.bring_audit_over(START_WAIT_S)
             return
         if not self._looked:
             try:
@@ -237,12 +241,17 @@ class Store:
                 log.warning("%d triggers were missing; every record is compared anew.", len(absent))
                 kinds = {kind for trigger in absent for kind in trigger.kinds}
                 self.outbox.mark_everything(connection, sorted(kinds))
+            if absent:
+                told = f"{len(absent)} triggers were put in place on Quilltap's tables."
+                self.audit.write(connection, [Change("capture on", message=told)])
         return len(absent)
 
     def capture_off(self) -> None:
         """Take every trigger away. Changes are no longer noticed until ``capture_on``."""
         with self.database.write() as connection:
             capture.remove(connection)
+            told = "The triggers on Quilltap's tables were taken away."
+            self.audit.write(connection, [Change("capture off", message=told)])
 
     def captured(self) -> bool:
         """Whether every trigger is in place."""

@@ -318,7 +318,9 @@ def roll_back(store: Store, name: str) -> Step:
     """
     with store.side.lock.hold(LOCK_WAIT_S):
         store.side.journal.recover(changing=True)
+        before = Generations(store.side).current()
         Generations(store.side).switch(name)
+    store.audit.note("rollback", "generation", name, title=name, message=f"Before, {before} was in use.")
     if store.settings.data_backend == "json":
         store.following.tie()
     elif store.following.belongs():

@@ -4,7 +4,7 @@ Into a database that holds nothing, or as a merge: what both sides hold becomes 
 database holds stays.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from store import Store, rows, steps
+from store.audit import Change
+from store.discretion import shown_id
 from store.errors import NotInStepError, StoreError
 from store.files.shelves import Entity
 from store.giving import GIVEN, KINDS, Giving, Records
@@ -140,6 +142,7 @@ class _Import:
                 for one in some:
                     del refused[one]
                 refused.update(still)
+            self._note(sql, plan, refused)
         plan.problems += refused.values()
         if store.settings.data_backend == "dual":
             store.look()
@@ -147,6 +150,18 @@ class _Import:
             store.following.begin()  # both hold the same now
             store.following.apart = None
         return plan
+
+    def _note(self, sql: Connection, plan: ImportPlan, refused: Mapping[Entity, StoreError]) -> None:
+        """Have it in the audit, record by record, within the same transaction."""
+        verbs = (("Made from the files.", plan.inserts), ("Became what the files say.", plan.updates))
+        noted = [
+            Change("import", kind, shown_id(kind, one), message=told)
+            for told, several in verbs
+            for kind, one in several
+            if (kind, one) not in refused
+        ]
+        summary = f"{len(plan.inserts):,} new, {len(plan.updates):,} changed, {len(refused):,} refused."
+        self._store.audit.write_many(sql, noted, summary)
 
     @staticmethod
     def _batches(files: Connection, wanted: dict[str, list[str]]) -> Iterator[Records]:

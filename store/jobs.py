@@ -22,6 +22,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from store import codec
+from store.audit import CANCELLED as CANCELLED_ENTRY
+from store.audit import STARTED, TANDEM, Actor, Audit, Change, acting_as, actor
 from store.database import Database
 from store.documents.base import spell_moment
 from store.errors import CancelledError, NotFoundError, StoreError
@@ -124,7 +126,7 @@ class Jobs:
 
     def __init__(self, database: Database, clock: Callable[[], datetime] = _clock) -> None:
         self._database, self._clock = database, clock
-        self._table = database.own.jobs
+        self._table, self._audit = database.own.jobs, Audit(database)
         self._columns = [self._table.c[name] for name in Job.__dataclass_fields__]
 
     # ------------------------------------------------------------------ asking for work, and about it
@@ -146,8 +148,11 @@ class Jobs:
         }
         with self._database.write() as connection:
             made = connection.execute(sa.insert(self._table).values({**row, **besides})).inserted_primary_key
+            assert made
             self._tidy(connection, kind)
-        assert made
+            outcome = besides.get("state", STARTED)  # words of the audit as well
+            told = besides.get("error") or _in_words(arguments)
+            self._audit.write(connection, [_entry(kind, made[0], outcome, told)])
         return int(made[0])
 
     def note(self, kind: str, arguments: Mapping[str, Any], by: str, outcome: Outcome, began: datetime) -> Job:
@@ -193,6 +198,9 @@ class Jobs:
         """Ask a job to stop. One that has not begun never does; one that has ended stays as it is."""
         table, here = self._table.c, self._table.c.id == job_id
         with self._database.write() as connection:
+            kind = connection.scalar(sa.select(table.kind).where(here, table.state.in_(ACTIVE)))
+            if kind is not None:
+                self._audit.write(connection, [_entry(kind, job_id, CANCELLED_ENTRY, "It was asked to stop.")])
             waiting = sa.update(self._table).where(here, table.state == QUEUED)
             connection.execute(waiting.values(state=CANCELLED, cancel_requested=True, ended_at=self._now()))
             running = sa.update(self._table).where(here, table.state == RUNNING)
@@ -209,6 +217,11 @@ class Jobs:
         ended = {"state": FAILED, "error": _DIED[0], "hint": _DIED[1], "ended_at": self._now()}
         with self._database.write() as connection:
             connection.execute(sa.update(self._table).where(self._table.c.id.in_(found), dead).values(ended))
+            kinds = sa.select(self._table.c.id, self._table.c.kind).where(
+                self._table.c.id.in_(found), self._table.c.state == FAILED
+            )
+            failed = [_entry(kind, one, FAILED, _DIED[0]) for one, kind in connection.execute(kinds)]
+            self._audit.write(connection, failed)
         return [job for job in map(self.get, found) if job.state == FAILED]
 
     # ------------------------------------------------------------------ doing it
@@ -218,7 +231,13 @@ class Jobs:
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         if not self._claim(job_id, owner):
             return None
-        job, pulse = self.get(job_id), _Pulse(lambda moment: self._beat(job_id, owner, moment))
+        job = self.get(job_id)
+        with acting_as(Actor(job.requested_by or TANDEM.name)) if actor() is TANDEM else contextlib.nullcontext():
+            self._work(job, owner, work, stopping)
+        return self.get(job_id)
+
+    def _work(self, job: Job, owner: str, work: Work, stopping: Callable[[], bool]) -> None:
+        job_id, pulse = job.id, _Pulse(lambda moment: self._beat(job.id, owner, moment))
         progress = Progress(pulse.tell, lambda: pulse.cancelled or stopping())
         ended: dict[str, Any] = dict(zip(("error", "hint"), _STOPPED, strict=True), state=FAILED)
         try:
@@ -237,7 +256,6 @@ class Jobs:
             ended = dict(zip(("error", "hint"), _UNEXPECTED, strict=True), state=FAILED)
         finally:
             self._finish(job, owner, ended | {"progress": _spell(vars(pulse.last)), "ended_at": self._now()})
-        return self.get(job_id)
 
     def _claim(self, job_id: int, owner: str) -> bool:
         now = self._now()
@@ -261,7 +279,10 @@ class Jobs:
         for left in reversed(range(_LAST_TRIES)):
             try:
                 with self._database.write() as connection:
-                    connection.execute(sa.update(self._table).where(mine).values(**{**_told(None), **ended}))
+                    done = connection.execute(sa.update(self._table).where(mine).values(**{**_told(None), **ended}))
+                    if done.rowcount:
+                        told = ended.get("error") or _in_words(_read(ended.get("summary")))
+                        self._audit.write(connection, [_entry(job.kind, job.id, ended["state"], told)])
             except StoreError as error:  # another program holds the database; the lease is longer than these tries
                 log.warning("Job %d has ended, but that could not be noted: %s", job.id, error.sentence)
                 if left:
@@ -283,6 +304,16 @@ class Jobs:
 
     def _now(self) -> str:
         return spell_moment(self._clock())
+
+
+def _entry(kind: str, job_id: int, outcome: str, told: str) -> Change:
+    return Change(kind, "job", str(job_id), f"job {job_id}", told, outcome)
+
+
+def _in_words(told: Mapping[str, Any]) -> str:
+    """``generation: 2025…, rows: 57``: what is short of it."""
+    short = {key: value for key, value in told.items() if isinstance(value, str | int | float) and key != "plan"}
+    return ", ".join(f"{key}: {value}" for key, value in short.items())[:500]
 
 
 def _told(error: StoreError | None) -> dict[str, str | None]:

@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from store import Store, capture
+from store.audit import Change, noted, sum_up
+from store.discretion import shown_id
 from store.errors import JsonSideError, NotInStepError, StoreError
 from store.files import logs
 from store.files.index import JsonIndex
@@ -119,17 +121,16 @@ def repair(store: Store, plan: RepairPlan, *, only: Sequence[str] = (), progress
     anew.
     """
     progress = progress or Progress()
-    entities = [(step.kind, step.id) for step in plan.steps]
-    progress.phase("Repairing", len(entities), share=0.3)
+    progress.phase("Repairing", len(plan.steps), share=0.3)
     if plan.source == "sql":
         _set_aside(store, plan)
         if store.settings.data_backend == "json":
-            _files_from_sql_in_json_mode(store, entities)
+            _files_from_sql_in_json_mode(store, plan)
         else:
-            _files_from_sql(store, plan.steps)
+            _files_from_sql(store, plan.steps, plan)
     else:
-        _sql_from_files(store, plan.steps)
-    progress.step(len(entities))
+        _sql_from_files(store, plan)
+    progress.step(len(plan.steps))
     return validate_all_data(store, only=only, progress=progress)
 
 
@@ -170,10 +171,31 @@ def _marks(connection: Connection, steps: Iterable[RepairStep], index: JsonIndex
     return list(marked)
 
 
-def _files_from_sql(store: Store, steps: list[RepairStep]) -> None:
+def _entries(plan: RepairPlan) -> list[Change]:
+    """The repair as the audit has it, record by record."""
+    side = _SPOKEN[plan.source]
+    return [
+        Change(
+            "repair",
+            "chat" if step.kind == capture.LOG else step.kind,
+            shown_id(step.kind, step.id),
+            message=f"{_ACTIONS[step.action]}, from the {side} side.",
+        )
+        for step in plan.steps
+    ]
+
+
+def _summary(plan: RepairPlan) -> str:
+    return f"{len(plan.steps):,} records were repaired from the {_SPOKEN[plan.source]} side."
+
+
+def _files_from_sql(store: Store, steps: list[RepairStep], plan: RepairPlan | None = None) -> None:
+    """``plan``: what is to be noted in the audit, where that was not done yet."""
     outbox = store.database.own.outbox
     with store.database.write() as connection:
         store.turn.check(connection)
+        if plan:
+            store.audit.write_many(connection, _entries(plan), _summary(plan))
         marked = _marks(connection, steps, store.index)
         if marked:
             connection.execute(sa.insert(outbox), [{"kind": kind, "entity_id": one} for kind, one in marked])
@@ -186,22 +208,26 @@ def _files_from_sql(store: Store, steps: list[RepairStep]) -> None:
         store.look()
 
 
-def _files_from_sql_in_json_mode(store: Store, entities: list[Entity]) -> None:
+def _files_from_sql_in_json_mode(store: Store, plan: RepairPlan) -> None:
     """The index is given what SQL has, and the files follow from it as from any other change."""
     with store.database.read() as sql:
-        wanted = records_in_sql(sql, entities)
+        wanted = records_in_sql(sql, [(step.kind, step.id) for step in plan.steps])
 
     def work(connection: Connection) -> None:
         refused = Giving(connection, store.index.database.own.outbox, wanted, heed=False).give()
         for problem in refused.values():
             raise problem
+        for entry in _entries(plan):
+            noted(entry)
+        sum_up(_summary(plan))
 
     store.json_backend.changing(work, lambda _: [])
     store.catch_up()
 
 
 # ------------------------------------------------------------------ from the files
-def _sql_from_files(store: Store, steps: list[RepairStep]) -> None:
+def _sql_from_files(store: Store, plan: RepairPlan) -> None:
+    steps = plan.steps
     with store.side.lock.hold(LOCK_WAIT_S):
         store.side.journal.recover(changing=False)
         store.index.take_in()
@@ -216,6 +242,7 @@ def _sql_from_files(store: Store, steps: list[RepairStep]) -> None:
         if refused:
             problem = next(iter(refused.values()))
             raise NotInStepError(f"{problem.message} Nothing was written.", hint=problem.hint)
+        store.audit.write_many(connection, _entries(plan), _summary(plan))
     if store.settings.data_backend == "dual":
         _files_from_sql(store, steps)  # what follows from them in other files
     elif store.settings.data_backend == "json":

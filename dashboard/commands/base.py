@@ -1,12 +1,23 @@
 """What all groups share: refusals as a sentence, results as JSON."""
 
+import os
+import pwd
 from typing import Any
 
 import click
 from flask.cli import AppGroup
 
 from store import codec
+from store.audit import Actor, acting_as
 from store.errors import StoreError
+
+
+def _user() -> str:
+    """Who runs the command, as the system knows them."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a user without an entry, as in containers
+        return str(os.getuid())
 
 
 class Group(AppGroup):
@@ -14,7 +25,8 @@ class Group(AppGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with acting_as(Actor(f"command:{_user()}")):
+                return super().invoke(ctx)
         except StoreError as error:
             click.echo(error.sentence, err=True)
             ctx.exit(1)

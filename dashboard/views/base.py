@@ -293,8 +293,13 @@ class RepositoryView(StoreView, BaseModelView):
             pending=self.store.pending(self.repository.kind, self.store_id(document)),
             return_url=self.back(),
             here=self.details_url(self.get_pk_value(document), self.back()),
+            **self.recent(document),
             **self.details_context(document),
         )
+
+    def recent(self, document: Any) -> dict[str, Any]:
+        """The last of what was done with a record."""
+        return {}
 
     def details_context(self, document: Any) -> dict[str, Any]:
         """What the noun's details show beyond the record."""

@@ -17,7 +17,7 @@ from dashboard import notices
 from dashboard.error_pages import status_of
 from dashboard.formatters import a, yes_no
 from dashboard.forms import Flag, RecordForm, Sent, Snapshot, owner_field, read_snapshot, spell_snapshot
-from dashboard.views.base import RepositoryView
+from dashboard.views.history import HistoryView
 from dashboard.views.merging import choices_in, differences, marked, resolved
 from store.errors import ConflictError, DuplicateError, InvalidRecordError, NotFoundError, StoreError
 from store.repositories.contract import Result
@@ -25,7 +25,7 @@ from store.repositories.contract import Result
 Answer = Response | str | tuple[str, int]
 
 
-class EditableView(RepositoryView):
+class EditableView(HistoryView):
     """A noun whose records can be made, changed and deleted here."""
 
     fields_template: ClassVar[str]

@@ -76,6 +76,7 @@ class ExportsView(JobPages):
         generation = self.generations.get(request.args.get("generation", ""))
         account = current_account()
         log.warning("%s downloads the generation %s", account.name if account else "?", generation.name)
+        self.store.audit.note("download", "generation", generation.name, title=generation.name)
         response = Response(
             self.generations.zipped(generation.name), mimetype="application/zip", direct_passthrough=True
         )

@@ -43,11 +43,11 @@ def told(value: Any) -> Told:
     return Told("number", codec.dumps(value).decode())
 
 
-def both_marked(one: str, other: str) -> tuple[Markup, Markup]:
-    """Both texts, each with the characters marked that the other has not."""
+def both_marked(one: str, other: str, *, by_word: bool = False) -> tuple[Markup, Markup]:
+    """Both texts, each with the characters marked that the other has not, or the words: where a person wrote them."""
     if one == other:
         return escape(one), escape(other)
-    if len(one) + len(other) <= LONGEST_BY_CHARACTER:
+    if not by_word and len(one) + len(other) <= LONGEST_BY_CHARACTER:
         return _by_parts(list(one), list(other))
     if len(one) + len(other) <= LONGEST_BY_WORD:
         return _by_parts(re.findall(r"\s+|\w+|[^\w\s]", one), re.findall(r"\s+|\w+|[^\w\s]", other))

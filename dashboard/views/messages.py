@@ -157,7 +157,8 @@ class MessagesView(EditableView):
         entry = Conversation(self.store, placed.chat_id).entry(placed.message)
         context = {**self.context(self.chat(placed.chat_id)), "entry": entry, "spot": self.back(), "before": None}
         if wants_page():
-            return self.render("chats/message.html", model=placed, title=self.title_of(placed), **context)
+            history = self.recent(placed)
+            return self.render("chats/message.html", model=placed, title=self.title_of(placed), **history, **context)
         template = PARTS.get(request.args.get("part", ""))
         if template is None:
             abort(404)

@@ -9,6 +9,10 @@ from store.mapping import MAPPINGS
 
 # Kind -> the pages of its noun.
 PAGES = {
+    "message": "messages",
+    "account": "accounts",
+    "session": "sessions",
+    "token": "tokens",
     "tag": "tags",
     "key": "keys",
     "profile": "profiles",

@@ -31,6 +31,7 @@ from store.audit.entries import (
     gathering,
     is_noting,
     noted,
+    sum_up,
 )
 from store.audit.table import Audit, Entry, Question
 
@@ -55,4 +56,5 @@ __all__ = [
     "gathering",
     "is_noting",
     "noted",
+    "sum_up",
 ]

@@ -6,6 +6,8 @@ Field -> one of
 - ``{"added": […], "removed": […]}`` for tags: other tags of the record do not matter to it;
 - ``{"secret": true}``: it changed, and that is all that is told.
 
+A delete also says what is no field: ``along`` (what went with it), and ``namedBy`` (who named it, to be tied again).
+
 Of a long value only what differs is kept on the other side: ``"after": {…}`` becomes ``"splice": [start, end, text]``,
 over the value's JSON text. What JSON cannot tell has a word beside it (``"beforeIs"``, ``"afterIs"``): ``json null``
 as opposed to nothing, ``unusable`` for stored text that no document takes. A value of a new record that is long is
@@ -30,6 +32,7 @@ LONG = 1_000  # characters of a value's JSON text from which only what differs i
 SHOWN_OF_NEW = 500  # characters of a value that are kept of a new record
 LONGEST_TITLE = 120
 _FOLLOWS: Final = {"updatedAt": "", "nameLower": "name"}  # says nothing of its own; column -> what it follows from
+NO_FIELDS: Final = ("along", "namedBy")
 Changes = dict[str, dict[str, Any]]
 
 
@@ -77,16 +80,18 @@ def note_updated(noun: Noun, old: Rows, new: Rows) -> None:
         noted(_about(noun, "update", new, changes))
 
 
-def note_gone(noun: Noun, old: Rows, along: str = "", pointers: Mapping[str, Any] | None = None) -> None:
-    """A record is gone, and ``along`` with it, in words; ``pointers``: who named it. Its values are kept as long as
-    there is room for them."""
-    changes = _fields(noun, old, {})
-    if pointers:
-        changes["namedBy"] = {"before": dict(pointers)}
-    size = sum(len(str(one.get("before", ""))) for one in changes.values())
-    if not room_for(size):
-        changes, along = {}, f"{along} Too much went at once to keep what it said.".strip()
-    noted(_about(noun, "delete", old, changes, along))
+def note_gone(
+    noun: Noun, old: Rows, along: dict[str, Any] | None = None, named_by: Mapping[str, Any] | None = None
+) -> None:
+    """A record is gone, and ``along`` with it. Its values are kept as long as there is room for them."""
+    changes, message = _fields(noun, old, {}), ""
+    if named_by:
+        changes["namedBy"] = {"before": dict(named_by)}
+    if not room_for(sum(len(str(one.get("before", ""))) for one in changes.values())):
+        changes, message = {}, "Too much went at once to keep what it said."
+    if along:
+        changes["along"] = along
+    noted(_about(noun, "delete", old, changes, message))
 
 
 def note_tied(kind: str, names: Mapping[str, str], tag_id: str, verb: str) -> None:

@@ -1,5 +1,6 @@
 """What goes with a record, by the database's own rules: counted before it goes, and who named it is kept."""
 
+from collections.abc import Mapping as Mapping_
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,6 +17,7 @@ from store.mapping.messages import MESSAGES
 from store.tables.base import db
 
 MOST_POINTERS = 5_000  # records that named a record which goes, and are kept to be tied to it again
+LINKED, DEFAULT = "character.personaLinks", "character.defaultPersona"
 _NOUNS: Final = {mapping.main: mapping for mapping in (*MAPPINGS.values(), MESSAGES) if not mapping.derived}
 _TAGGED: Final = {table: kind for kind, table in TAG_TABLES.items()}
 
@@ -32,14 +34,22 @@ class _Along:
             self.gone[noun] = self.gone.get(noun, 0) + count
         self.cut += other.cut
 
-    def __str__(self) -> str:
-        told = []
-        if self.gone:
-            counts = [f"{count:,} {noun if count == 1 else f'{noun}s'}" for noun, count in self.gone.items()]
-            told.append(f"With it went {', '.join(counts)}.")
-        if self.cut:
-            told.append(f"{self.cut:,} {'link' if self.cut == 1 else 'links'} of other records to it were cut.")
-        return " ".join(told)
+    @property
+    def told(self) -> dict[str, Any]:
+        """As an entry keeps it; empty when nothing went along."""
+        return {name: value for name, value in vars(self).items() if value}
+
+
+def along_in_words(along: Mapping_[str, Any], what: str = "it") -> str:
+    """``With it went 3 chats, 57 messages. 1 link of another record to it was cut.``"""
+    told = []
+    if gone := along.get("gone"):
+        counts = [f"{count:,} {noun if count == 1 else f'{noun}s'}" for noun, count in gone.items()]
+        told.append(f"With {what} went {', '.join(counts)}.")
+    if cut := along.get("cut"):
+        one = f"1 link of another record to {what} was"
+        told.append(f"{one if cut == 1 else f'{cut:,} links of other records to {what} were'} cut.")
+    return " ".join(told)
 
 
 def note_deleted(connection: Connection, noun: Mapping, ids: Sequence[str]) -> None:
@@ -53,9 +63,9 @@ def note_deleted(connection: Connection, noun: Mapping, ids: Sequence[str]) -> N
         if not single and found:
             total.add(_along(connection, noun, list(found)))
         for record_id, old in found.items():
-            along = str(_along(connection, noun, [record_id])) if single else ""
+            along = _along(connection, noun, [record_id]).told if single else None
             note_gone(noun, old, along, _pointers(connection, noun, record_id) if single else None)
-    sum_up(str(total))
+    sum_up(along_in_words(total.told, "them"))
 
 
 def _along(connection: Connection, noun: Mapping, ids: Sequence[str]) -> _Along:
@@ -100,6 +110,10 @@ def _pointers(connection: Connection, noun: Mapping, record_id: str) -> dict[str
                 continue
             if key.ondelete == "SET NULL" and table in _NOUNS:
                 name, ids = f"{_NOUNS[table].kind}.{key.parent.name}", sa.select(table.c[_NOUNS[table].key])
+            elif noun.kind == "persona" and "isDefault" in table.c and "characterId" in table.c:
+                found.update(_linked(connection, table, record_id, left))
+                left -= sum(len(ids) for name, ids in found.items() if name in (LINKED, DEFAULT))
+                continue
             elif noun.kind == "tag" and table.name in _TAGGED:
                 kind = _TAGGED[table.name]
                 name, ids = f"{kind}.tags", sa.select(table.c[MAPPINGS[kind].children[_place(kind, table)].column])
@@ -109,6 +123,15 @@ def _pointers(connection: Connection, noun: Mapping, record_id: str) -> dict[str
                 found[name], left = named, left - len(named)
             if left < 0:  # too many to be tied to it again
                 return {}
+    return found
+
+
+def _linked(connection: Connection, table: Table, persona_id: str, at_most: int) -> dict[str, list[str]]:
+    """The characters that link to a persona, by what it is to them."""
+    links = sa.select(table.c.characterId, table.c.isDefault).where(table.c.personaId == persona_id).limit(at_most + 1)
+    found: dict[str, list[str]] = {}
+    for character_id, is_default in connection.execute(links):
+        found.setdefault(DEFAULT if is_default else LINKED, []).append(character_id)
     return found
 
 

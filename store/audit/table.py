@@ -19,6 +19,7 @@ log = logging.getLogger("tandem.audit")
 
 # A change of so many records or more is one entry for people, with one for each record behind it.
 GROUPED_FROM = 4
+MOST_PARTS = 10_000
 _AT_ONCE = 500  # rows of an export that are in memory
 
 
@@ -109,6 +110,12 @@ class Audit:
         if changes:
             self.insert(connection, rows_of(changes, by or actor(), now()), summary)
 
+    def write_many(self, connection: Connection, changes: Sequence[Change], summary: str) -> None:
+        """The same of a change of the whole library: beyond ``MOST_PARTS`` records only how many they were."""
+        if len(changes) > MOST_PARTS:
+            changes = [Change(changes[0].action, title=f"{len(changes):,} records", message=summary)]
+        self.write(connection, changes, summary=summary)
+
     def insert(self, connection: Connection, rows: Sequence[dict[str, Any]], summary: str = "") -> None:
         """Write rows that belong together; many become one for people, and one each behind it."""
         if len(rows) < GROUPED_FROM:
@@ -164,13 +171,15 @@ class Audit:
                 return
             before = found[-1]["id"]
 
-    def of_record(self, kind: str, record_id: str, limit: int = 50) -> Sequence[Entry]:
+    def of_record(self, kind: str, record_id: str, limit: int = 50, *, before: int | None = None) -> Sequence[Entry]:
         """What was done with a record, the newest first; with a chat also what was done with its messages."""
         table = self._table.c
         mine = (table.record_id == record_id) & (table.kind == kind)
         if kind == "chat":
             mine |= table.within == record_id
         asked = sa.select(self._table).where(mine).order_by(table.id.desc()).limit(limit)
+        if before is not None:
+            asked = asked.where(table.id < before)
         with self._database.read() as connection:
             return [Entry.of(row) for row in connection.execute(asked).mappings()]
 

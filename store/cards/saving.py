@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from store.audit import because
 from store.cards.reader import Card
 from store.documents import Character, User
 from store.errors import NotFoundError, StoreError
@@ -55,6 +56,11 @@ def save_card(card: Card, user_id: str, library: Library) -> Saved:
     The whole card, with what Quilltap has no field for, lies unchanged in ``sillyTavernData``. A picture that cannot be
     kept stops no character.
     """
+    with because(f"Made of the card {card.filename}."):
+        return _save(card, user_id, library)
+
+
+def _save(card: Card, user_id: str, library: Library) -> Saved:
     tag_ids = [library.tags.find_or_create(user_id, name).value.id for name in card.tags]
     fields = {**card.fields, "userId": user_id, "tags": tag_ids, "sillyTavernData": card.source}
     image: Added | None = None

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from store import codec, rows
-from store.audit.differences import note_created, note_updated
+from store.audit.differences import current, note_created, note_updated
 from store.audit.going import note_deleted
 from store.backends import Backend
 from store.documents import Document, now
@@ -99,6 +99,15 @@ class Repository(Generic[D]):
         """The ids of all that answer the query, at most so many."""
         with self._backend.reading() as connection:
             return listing.ids(connection, self, query, at_most)
+
+    def values(self, record_id: str) -> dict[str, Any] | None:
+        """Every field of a record by the name that ``update`` knows it by, as the database has them; None without it.
+        A record that would not pass its document's check has them too."""
+        if not rows.is_sound(record_id):
+            return None
+        with self._backend.reading([(self.kind, record_id)]) as connection:
+            loaded = rows.load(connection, self._mapping, [record_id])
+        return current(self._mapping, loaded[record_id]) if record_id in loaded else None
 
     def version(self, document: D) -> str:
         """A short text that changes whenever the record does."""

@@ -151,6 +151,9 @@ class Repository(Protocol[D_co]):
     def delete_many(self, record_ids: Iterable[str]) -> Result[int]:
         """Delete several as one unit; how many there were."""
 
+    def values(self, record_id: str) -> dict[str, Any] | None:
+        """Every field by the name that ``update`` knows it by; None without the record."""
+
     def version(self, document: Any) -> str:
         """A short text that changes whenever the record does."""
 
@@ -301,6 +304,8 @@ class ChatsRepository(TaggedRepository[Chat], Protocol):
     def find_message(self, message_id: str) -> tuple[str, Message] | None: ...
 
     def swipes(self, chat_id: str, group_id: str) -> Found[Message]: ...
+
+    def message_values(self, message_id: str) -> dict[str, Any] | None: ...
 
     def message_version(self, message: Message) -> str: ...
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from store import capture, codec, rows
 from store.audit import Change, noted
-from store.audit.differences import note_created, note_gone, note_updated, title_of
+from store.audit.differences import current, note_created, note_gone, note_updated, title_of
 from store.backends import Backend
 from store.documents import Message, now
 from store.documents.base import canonical_moment, spell_moment
@@ -77,6 +77,12 @@ class Conversations:
     def swipes(self, chat_id: str, group_id: str) -> Found[Message]:
         """The alternatives to one another, by their swipeIndex. A group's name may come back in another chat."""
         return self._found(self._ids(chat_id, group_id))
+
+    def message_values(self, message_id: str) -> dict[str, Any] | None:
+        """Every field of a message by the name that ``update_message`` knows it by; None without it."""
+        with self._backend.reading() as connection:
+            loaded = rows.load(connection, MESSAGES, [message_id]) if rows.is_sound(message_id) else {}
+        return current(MESSAGES, loaded[message_id]) if message_id in loaded else None
 
     def message_version(self, message: Message) -> str:
         """A short text that changes whenever the message does."""

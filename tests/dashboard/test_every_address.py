@@ -46,7 +46,13 @@ READ |= {
     **dict.fromkeys([f"exports.{page}" for page in ("download", "rollback", "import_page")], "admin"),
     **dict.fromkeys([f"validation.{page}" for page in ("index", "job", "model", "record", "report")], "viewer"),
 }
+NOUNS = ("characters", "personas", "tags", "users", "images", "chats", "messages", *PROFILES, "keys", *SIGN_IN)
+READ |= {
+    **{f"{noun}.{page}_view": "viewer" for noun in NOUNS for page in ("history", "change")},
+    **dict.fromkeys([f"audit.{page}" for page in ("index", "entry", "export")], "admin"),
+}
 WRITE = {
+    **{f"{noun}.undo_view": "editor" for noun in NOUNS},
     "entrance.logout": "viewer",
     "admin.fill": "editor",
     **dict.fromkeys(["users.create_view", "users.edit_view", "keys.replace"], "editor"),

@@ -64,7 +64,8 @@ def test_our_tables_bear_our_name(database: Database) -> None:
         there = {name for name in inspector.get_table_names(schema=schema) if schema or name.startswith("tandem_")}
     prefix = "" if schema else "tandem_"
     assert there == {
-        f"{prefix}{name}" for name in ("outbox", "state", "accounts", "sessions", "attempts", "jobs", "audit", "schema_version")
+        f"{prefix}{name}"
+        for name in ("outbox", "state", "accounts", "sessions", "attempts", "jobs", "audit", "schema_version")
     }
 
 
