@@ -1,14 +1,17 @@
 """How an entry of the audit is told: what was done in words, and each field with both values side by side."""
 
+import csv
+import io
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from markupsafe import Markup
 
 from dashboard.formatters import counted
 from dashboard.views.marking import Told, both_marked, told
+from store import codec
 from store.audit import CANCELLED, DONE, FAILED, REFUSED, STARTED, UNKNOWN, Entry
 from store.audit.differences import NO_FIELDS, NotKept, value_of
 from store.audit.going import along_in_words
@@ -44,6 +47,11 @@ OUTCOMES: Final = {
     CANCELLED: ("cancelled", "plain", "stop"),
     UNKNOWN: ("not known whether it counts", "warn", "warn"),
 }
+_COLUMNS: Final = (
+    *("id", "at", "actor", "role", "address", "request_id", "action", "kind", "record_id", "title", "outcome"),
+    *("message", "part_of", "undoes", "changes"),
+)
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would take for one
 _NOUNS: Final = {"tandem account": "account"}
 _WORDS: Final = {"id": "Id", "userId": "User", "imageTags": "Tagged with", "isFavorite": "Favourite"}
 
@@ -132,3 +140,30 @@ def parts(entry: Entry) -> str:
     if entry.record_id or rest != "records" or not count.isdecimal():
         return ""
     return counted(int(count), noun(entry.kind) if entry.kind else "record")
+
+
+# ------------------------------------------------------------------ files
+def as_csv(found: Iterator[Entry]) -> Iterator[bytes]:
+    """Lines of CSV. What a spreadsheet would take for a formula begins with an apostrophe."""
+    yield _csv_line(_COLUMNS)
+    for entry in found:
+        values = plain(entry) | {"changes": codec.dumps(entry.changes).decode() if entry.changes else ""}
+        yield _csv_line(["" if values[name] is None else str(values[name]) for name in _COLUMNS])
+
+
+def _csv_line(values: Any) -> bytes:
+    written = io.StringIO()
+    csv.writer(written).writerow([f"'{one}" if one.startswith(_FORMULA) else one for one in values])
+    return written.getvalue().encode()
+
+
+def as_lines(found: Iterator[Entry]) -> Iterator[bytes]:
+    """One JSON object a line."""
+    for entry in found:
+        yield codec.dumps(plain(entry)) + b"\n"
+
+
+def plain(entry: Entry) -> dict[str, Any]:
+    """An entry as a JSON object."""
+    values = asdict(entry)
+    return {name: values[name] for name in _COLUMNS}

@@ -3,6 +3,7 @@
 from flask import Flask
 
 from dashboard.commands.accounts import accounts
+from dashboard.commands.audit import audit
 from dashboard.commands.cards import cards
 from dashboard.commands.data import data
 from dashboard.commands.demo import demo
@@ -14,5 +15,5 @@ def register(app: Flask) -> None:
     """Add every group to the application's commands."""
     for command in moving:
         data.add_command(command)
-    for group in (accounts, cards, data, demo, jobs):
+    for group in (accounts, audit, cards, data, demo, jobs):
         app.cli.add_command(group)

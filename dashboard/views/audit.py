@@ -1,10 +1,7 @@
 """The audit: everything that was done, by whom, when and from where. For admins; nothing of it can be changed."""
 
 import contextlib
-import csv
-import io
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -17,18 +14,12 @@ from dashboard import entries
 from dashboard.views.base import StoreView
 from dashboard.views.listing import clean, whole_number
 from dashboard.views.places import PAGES
-from store import codec
-from store.audit import OUTCOMES, Entry, Question
+from store.audit import OUTCOMES, Entry, Question, start_of
 from store.errors import NotFoundError, StoreError
 from store.mapping import MAPPINGS
 
 PAGE_SIZE = 50
 _NAMES: Final = ("actor", "action", "kind", "outcome")  # filters that are one value each
-_COLUMNS: Final = (
-    *("id", "at", "actor", "role", "address", "request_id", "action", "kind", "record_id", "title", "outcome"),
-    *("message", "part_of", "undoes", "changes"),
-)
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would take for one
 
 
 class AuditView(StoreView):
@@ -107,9 +98,9 @@ class AuditView(StoreView):
             raise NotFoundError("There is no such format.", hint="Choose CSV or JSON lines.")
         asked = ", ".join(f"{name}: {value}" for name, value in _spelled(question).items())
         self.store.audit.note("export", "audit", message=f"As {form}. {asked}".strip())
-        rows = as_csv(self.store.audit.each(question)) if form == "csv" else as_lines(self.store.audit.each(question))
+        spell = entries.as_csv if form == "csv" else entries.as_lines
         mimetype = "text/csv; charset=utf-8" if form == "csv" else "application/jsonl"
-        response = Response(rows, content_type=mimetype)
+        response = Response(spell(self.store.audit.each(question)), content_type=mimetype)
         response.headers["Content-Disposition"] = f'attachment; filename="tandem-audit.{form}"'
         return response
 
@@ -119,15 +110,11 @@ def read_question(args: MultiDict[str, str]) -> Question:
     question = Question(**{name: clean(args.get(name, "")) for name in _NAMES}, record_id=clean(args.get("record", "")))
     question = replace(question, text=clean(args.get("search", "")))
     with contextlib.suppress(ValueError):
-        question = replace(question, since=_moment(date.fromisoformat(args.get("from", ""))))
+        question = replace(question, since=start_of(date.fromisoformat(args.get("from", ""))))
     with contextlib.suppress(ValueError, OverflowError):
-        question = replace(question, until=_moment(date.fromisoformat(args.get("to", "")) + timedelta(days=1)))
+        question = replace(question, until=start_of(date.fromisoformat(args.get("to", "")) + timedelta(days=1)))
     part_of = whole_number(args.get("part_of"), 0, 0, 2**62)
     return replace(question, part_of=part_of) if part_of else question
-
-
-def _moment(day: date) -> str:
-    return f"{day.isoformat()}T00:00:00.000Z"
 
 
 def _spelled(question: Question) -> dict[str, str]:
@@ -157,24 +144,3 @@ def called(store: Any, kind: str, record_id: str) -> str:
         return str(values.get("name") or values.get("title") or record_id)
     gone = store.audit.of_record(kind, record_id, 1)
     return f"{gone[0].title} (deleted)" if gone else "(deleted)"
-
-
-def as_csv(found: Iterator[Entry]) -> Iterator[bytes]:
-    """Lines of CSV. What a spreadsheet would take for a formula begins with an apostrophe."""
-    yield _csv_line(_COLUMNS)
-    for entry in found:
-        values = asdict(entry) | {"changes": codec.dumps(entry.changes).decode() if entry.changes else ""}
-        yield _csv_line(["" if values[name] is None else str(values[name]) for name in _COLUMNS])
-
-
-def _csv_line(values: Any) -> bytes:
-    written = io.StringIO()
-    csv.writer(written).writerow([f"'{one}" if one.startswith(_FORMULA) else one for one in values])
-    return written.getvalue().encode()
-
-
-def as_lines(found: Iterator[Entry]) -> Iterator[bytes]:
-    """One JSON object a line."""
-    for entry in found:
-        values = asdict(entry)
-        yield codec.dumps({name: values[name] for name in _COLUMNS}) + b"\n"

@@ -33,7 +33,7 @@ from store.audit.entries import (
     noted,
     sum_up,
 )
-from store.audit.table import Audit, Entry, Question
+from store.audit.table import Audit, Entry, Question, start_of
 
 __all__ = [
     "CANCELLED",
@@ -56,5 +56,6 @@ __all__ = [
     "gathering",
     "is_noting",
     "noted",
+    "start_of",
     "sum_up",
 ]

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final, Self
 
 import sqlalchemy as sa
@@ -69,6 +70,11 @@ class Question:
     def is_close(self) -> bool:
         """Whether single records of a change of many are looked for."""
         return bool(self.record_id or self.text or self.part_of is not None)
+
+
+def start_of(day: date) -> str:
+    """The moment a day begins, in UTC, as questions spell it."""
+    return f"{day.isoformat()}T00:00:00.000Z"
 
 
 class Audit:
