@@ -87,6 +87,7 @@ class Audit:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._table = database.own.audit
+        self._inserting = sa.insert(self._table).inline()  # made once: it is on the way of every write
         # Keeps what the database does not take now, where the files are what counts.
         self.otherwise: Callable[[Sequence[dict[str, Any]]], None] | None = None
 
@@ -126,9 +127,9 @@ class Audit:
         """Write rows that belong together; many become one for people, and one each behind it."""
         if len(rows) < GROUPED_FROM:
             for row in rows:
-                connection.execute(sa.insert(self._table).values(row))
+                connection.execute(self._inserting, row)
             return
-        made = connection.execute(sa.insert(self._table).values(_head(rows, summary))).inserted_primary_key
+        made = connection.execute(sa.insert(self._table), _head(rows, summary)).inserted_primary_key
         assert made
         parts = [{**row, "part_of": made[0], "spooled": None} for row in rows]
         connection.execute(sa.insert(self._table), parts)

@@ -1,9 +1,15 @@
 """Personas."""
 
+import contextlib
+from collections.abc import Iterator
+
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from store import rows
+from store.audit.differences import note_updated
 from store.documents import Persona
+from store.mapping.characters import CHARACTERS
 from store.repositories.contract import Result
 from store.repositories.tagged import TaggedRepository
 from store.tables.characters import character_personas as links
@@ -21,12 +27,13 @@ class PersonasRepository(TaggedRepository[Persona]):
         """Link a character; nothing changes when it is linked."""
 
         def work(connection: Connection) -> Persona:
-            old = self._locked(connection, persona_id)
+            self._locked(connection, persona_id)
             pair = {"personaId": persona_id, "characterId": character_id}
             there = sa.select(links.c.personaId).filter_by(**pair)
             if connection.execute(there).first() is None:
-                connection.execute(sa.insert(links).values(**pair, isDefault=False))
-            return self._relinked(connection, old)
+                with self._noting(connection, character_id):
+                    connection.execute(sa.insert(links).values(**pair, isDefault=False))
+            return self._reload(connection, persona_id)
 
         return self._change(work, [persona_id])
 
@@ -34,9 +41,20 @@ class PersonasRepository(TaggedRepository[Persona]):
         """Take a link to a character away; nothing changes when there is none."""
 
         def work(connection: Connection) -> Persona:
-            old = self._locked(connection, persona_id)
+            self._locked(connection, persona_id)
             pair = (links.c.personaId == persona_id, links.c.characterId == character_id)
-            connection.execute(sa.delete(links).where(*pair))
-            return self._relinked(connection, old)
+            with self._noting(connection, character_id):
+                connection.execute(sa.delete(links).where(*pair))
+            return self._reload(connection, persona_id)
 
         return self._change(work, [persona_id])
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _noting(connection: Connection, character_id: str) -> Iterator[None]:
+        """What is done within to the links is a change of the character: they are its own."""
+        old = rows.load(connection, CHARACTERS, [character_id])
+        yield
+        new = rows.load(connection, CHARACTERS, [character_id])
+        if character_id in old and character_id in new:
+            note_updated(CHARACTERS, old[character_id], new[character_id])

@@ -37,3 +37,16 @@ def waiting(own_dir: Path) -> list[str]:
             rest = {key: value for key, value in content.items() if key not in ("files", "rows")}
             told.append(re.sub(r"[0-9a-f]{16}", "", repr(rest)))
     return told
+
+
+def names(path: Path) -> set[str]:
+    """The names of the entries in a SQLite database that came by the file."""
+    with closing(sqlite3.connect(path)) as connection:
+        return {row[0] for row in connection.execute("SELECT spooled FROM tandem_audit WHERE spooled IS NOT NULL")}
+
+
+def counting(data: bytes) -> set[str]:
+    """The names of what the file says counts; raises where it is not known."""
+    verdicts = [json.loads(line.partition(b" ")[2]) for line in data.split(b"\n")[:-1]]
+    assert not any("unknown" in one for one in verdicts)
+    return {one["counts"] for one in verdicts if "counts" in one}

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from store.audit.spool import Spool
 from store.errors import DuplicateError, StoreError
 from store.files.index import JsonIndex
 from store.files.side import JsonSide
-from tests.crash import reader
+from store.files.system import Handle
+from tests.crash import reader, reader_of_audit
 from tests.crash.disk import Disk
 from tests.crash.test_power_cut import (
     Different,
@@ -52,7 +54,7 @@ def records(world: World, disk: Disk) -> Records:
 def violations(world: World, name: str, kind: type[Disk] = Disk) -> Iterator[str]:
     """Cut the power at every call of an operation, and tell what is then wrong."""
     disk, chance, different = fresh_disk(world, kind), random.Random(name), Different(world)
-    before = records(world, disk)
+    before, known = records(world, disk), in_audit(world, disk)
     assert run(world, disk, name, nothing)
     after = records(world, disk)
     for number, cut, answered in at_every_call(world, name, kind):
@@ -60,6 +62,8 @@ def violations(world: World, name: str, kind: type[Disk] = Disk) -> Iterator[str
         for place, left in enumerate(different.of(cut.after_power_cuts("weak", chance), answered)):
             begin = start if place % 12 == 0 else carry_out
             told = list(wrong(world, left, begin, (before, after), answered))
+            if not told and begin is carry_out:
+                told = list(wrongly_told(world, left, known, done=records(world, left) == after))
             yield from (f"call {number}: {one}" for one in told)
             if not told and place % 12 == 0:
                 yield from (f"call {number}, repeated: {one}" for one in repeated(world, left, name, after))
@@ -77,6 +81,14 @@ def carry_out(world: World, disk: Disk) -> None:
     side = JsonSide(world.settings.data_dir, world.settings.own_dir, disk)
     with side.lock.hold():
         side.clean()
+        Spool(side).settle()
+
+
+def in_audit(world: World, disk: Disk) -> set[str]:
+    """What the audit has, in the database or waiting for it."""
+    waiting = disk.below(world.settings.own_dir).get("audit", b"")
+    database = Path(world.settings.database_url.removeprefix("sqlite:///"))
+    return reader_of_audit.names(database) | reader_of_audit.counting(waiting)
 
 
 def wrong(
@@ -94,6 +106,12 @@ def wrong(
     if answered and there != wanted[1]:
         yield "what was answered is lost"
     yield from reader.dangling(there)
+
+
+def wrongly_told(world: World, disk: Disk, known: set[str], *, done: bool) -> Iterator[str]:
+    """A change is in the audit if, and only if, it counts."""
+    if (new := len(in_audit(world, disk) - known)) != done:
+        yield f"the audit has {new} entries of a change that was {'' if done else 'not '}done"
 
 
 def repeated(world: World, disk: Disk, name: str, after: Records) -> Iterator[str]:
@@ -117,6 +135,17 @@ def sql_as_it_is(world: World) -> Iterator[None]:
 @pytest.mark.parametrize("name", ["character-update", "tag-delete", "user-create", "user-delete"])
 def test_after_a_power_cut_it_is_done_or_not_done(world: World, name: str) -> None:
     assert list(violations(world, name)) == []
+
+
+class WithoutSyncOfTheAudit(Disk):
+    def sync(self, handle: Handle) -> None:
+        if handle.path.name != "audit":
+            super().sync(handle)
+
+
+def test_without_its_sync_the_audit_lacks_what_was_done(world: World) -> None:
+    told = next(violations(world, "character-rename", WithoutSyncOfTheAudit), "")
+    assert "the audit has 0 entries of a change that was done" in told
 
 
 @pytest.mark.parametrize("kind", [WithoutFileSync, WithoutFolderSync, WrittenInPlace], ids=lambda kind: kind.__name__)
