@@ -67,6 +67,11 @@ class Conversations:
     def find_message(self, message_id: str) -> tuple[str, Message] | None:
         """The message and the id of its chat. Raises InvalidRecordError when it is there and cannot be read."""
         with self._backend.reading() as connection:
+            chat_id = connection.scalar(sa.select(messages.c.chatId).where(messages.c.id == message_id))
+        if chat_id is None:
+            return None
+        # Only whose chat is known can be looked at in the files: they may have changed in place just now.
+        with self._backend.reading([("chat", chat_id)]) as connection:
             loaded = rows.load(connection, MESSAGES, [message_id])
         if message_id not in loaded:
             return None
