@@ -24,9 +24,11 @@ from store.files.system import System
 
 FOLDER: Final = "chats"
 INDEX: Final = f"{FOLDER}/index.jsonl"
-BLOCK = 64 * 1024  # bytes read at once from a file's end
+BLOCK = 64 * 1024  # bytes read at once from a file's end, at first; a line seldom has more than LINE
+LINE = 2048
 _EVENTS: Final[dict[str, type[Document]]] = {"message": Message, "context-summary": ContextSummary}
 _CRC = re.compile(rb'(?P<only>,"extras":\{|,)"crc":"(?P<crc>[0-9a-f]{8})"\}\}\Z')
+_CRC_BYTES = len(b',"extras":{"crc":"00000000"}}')  # at most, of what the pattern finds
 Key = tuple[str, tuple[int, ...], str]
 
 
@@ -65,7 +67,7 @@ def _check_crc(record: Record, data: bytes) -> str | None:
     """What is wrong with a line's checksum; None when it is right, or when there is none."""
     if (told := _crc_of(record)) is None:
         return None
-    match = _CRC.search(data)
+    match = _CRC.search(data, max(0, len(data) - _CRC_BYTES))
     if match is None or match["crc"].decode() != told:
         return "its checksum is not at its end: somebody else has written it anew"
     bare = data[: match.start()] + (b"}" if match["only"].startswith(b',"extras"') else b"}}")
@@ -218,7 +220,7 @@ def _last_lines(system: System, path: Path, size: int, count: int) -> tuple[byte
     """The last ``count`` whole lines of a file and what follows them, and the offset at which they begin."""
     data, start = b"", size
     while start > 0 and data.count(b"\n") <= count:
-        step = min(max(BLOCK, len(data)), start)
+        step = min(max(min(count * LINE, BLOCK), len(data)), start)
         start -= step
         data = system.read_from(path, start, step) + data
     begin = data.rfind(b"\n") + 1
