@@ -7,7 +7,7 @@ import unicodedata
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -37,11 +37,15 @@ class Account:
     role: str
     disabled: bool
     created_at: str
+    two_factor_since: str | None = None  # since when signing in asks for a code as well
+    last_sign_in_at: str | None = field(default=None, compare=False)
+    changed_at: str = field(default="", compare=False)  # its password, role, state or second factor
 
     @classmethod
     def of(cls, row: Any) -> "Account":
         """The account in a row that has the accounts table's columns."""
-        return cls(row.id, row.name, row.role, row.disabled, row.created_at)
+        told = (row.id, row.name, row.role, row.disabled, row.created_at)
+        return cls(*told, row.totp_since, row.last_sign_in_at, row.updated_at)
 
     def may(self, needed: str) -> bool:
         """Whether this person may do what asks for the role ``needed``."""
@@ -77,6 +81,14 @@ class Accounts:
         """The account of this name, without regard to case. Raises NotFoundError."""
         with self._database.read() as connection:
             return Account.of(self._row(connection, name))
+
+    def get(self, account_id: str) -> Account:
+        """The account of this id. Raises NotFoundError."""
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(self._table).where(self._table.c.id == account_id)).one_or_none()
+        if row is None:
+            raise NotFoundError("There is no such account.", hint="Look at the list of people.")
+        return Account.of(row)
 
     def create(self, name: str, role: str, password: str) -> Account:
         """A new account. Raises InvalidRecordError (its ``problems`` by field) and DuplicateError."""

@@ -70,6 +70,7 @@ class KeysView(EditableView, BulkView):
     can_duplicate = False
     goes_along = "Profiles that use it go on without a key."
     roles = {**EditableView.roles, "replace": "editor"}
+    asks_again = frozenset({"create", "edit", "delete", "bulk", "replace"})
 
     def __init__(self, store: Any) -> None:
         super().__init__(store, store.keys, ApiKey, "API keys", "keys", "keys")

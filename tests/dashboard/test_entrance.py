@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from flask import Flask
 
 from dashboard.auth import People
-from dashboard.entrance import in_words
 from dashboard.security import local_path
+from dashboard.throttle import in_words
 from tests.dashboard.entering import HTTPS, PASSWORD, Visitor, a_tandem, cookies_set, make_account, token_in
 
 WRONG = "wrong wrong wrong"
@@ -322,7 +322,7 @@ def test_cookies_over_http_are_for_the_server_only(app: Flask, visitor: Visitor)
         assert "Path=/" in line
         assert "Secure" not in line
         assert "Domain" not in line
-    assert "Max-Age=2592000" in lines["tandem_session"]
+    assert "Max-Age=604800" in lines["tandem_session"]
 
 
 def test_cookies_over_https_are_bound_to_this_host(app: Flask) -> None:

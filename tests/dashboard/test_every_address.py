@@ -13,13 +13,14 @@ from tests.dashboard.entering import Visitor, a_tandem, make_account, token_in
 pytestmark = pytest.mark.slow  # sends many requests
 
 ROLES = ("stranger", "viewer", "editor", "admin")
-EVERYBODY = {"entrance.login", "entrance.setup", "health.healthz", "health.readyz", "static"}
+EVERYBODY = {"entrance.login", "entrance.code", "entrance.setup", "health.healthz", "health.readyz", "static"}
 PROFILES = ("profiles", "image_profiles")
 SIGN_IN = ("accounts", "sessions", "tokens")
 # Endpoint -> who may GET it at least, who may POST it at least. A new endpoint has to be written down here.
 READ = {
     **dict.fromkeys(
-        ["home", "admin.index", "admin.counts", "admin.jump", "entrance.logout", "users.index_view"], "viewer"
+        ["home", "admin.index", "admin.counts", "admin.jump", "entrance.logout", "reauth.page", "users.index_view"],
+        "viewer",
     ),
     **{f"{noun}.{page}": "viewer" for noun in ("characters", "personas", "tags") for page in ("index_view", "suggest")},
     **{f"{noun}.details_view": "viewer" for noun in ("characters", "personas", "tags", "users")},
@@ -48,6 +49,7 @@ READ |= {
 }
 WRITE = {
     "entrance.logout": "viewer",
+    "reauth.page": "viewer",
     "admin.fill": "editor",
     **dict.fromkeys(["users.create_view", "users.edit_view", "keys.replace"], "editor"),
     **{f"{noun}.make_default": "editor" for noun in PROFILES},
