@@ -254,7 +254,7 @@ class GuardedView:
 
     def required_role(self, action: str) -> str:
         """The role that an exposed method, or one of the five actions, asks for."""
-        return self.roles.get(action) or self.roles.get(_ACTIONS.get(action, action)) or "admin"
+        return self.roles.get(action) or self.roles.get(action_of(action)) or "admin"
 
     def allows(self, action: str) -> bool:
         """Whether who is here may do this and the view offers it; for buttons, and again before each method."""
@@ -262,7 +262,7 @@ class GuardedView:
 
     def offers(self, action: str) -> bool:
         """Whether the view has this for anybody at all."""
-        return bool(getattr(self, f"can_{_ACTIONS.get(action, action)}", True))
+        return bool(getattr(self, f"can_{action_of(action)}", True))
 
     def needed_role(self, action: str) -> str:
         """The role that decides: the method's own mark before what ``roles`` says."""
@@ -270,7 +270,7 @@ class GuardedView:
 
     def asks_for_proof(self, action: str) -> bool:
         """Whether an exposed method, or one of the five actions, asks for the password again."""
-        named = {action, _ACTIONS.get(action, action)} & self.asks_again
+        named = {action, action_of(action)} & self.asks_again
         return bool(named) or marked_for_proof(getattr(self, action, None))
 
     def is_accessible(self) -> bool:
@@ -289,7 +289,7 @@ class GuardedView:
         # Flask-Admin comes by here before every exposed method; what this returns takes the method's place.
         if not self.allows(name):
             return refuse(self.needed_role(name) if self.offers(name) else None)
-        deletes = _ACTIONS.get(name) == "bulk" and request.form.get("action") == "delete"
+        deletes = action_of(name) == "bulk" and request.form.get("action") == "delete"
         if (self.asks_for_proof(name) or (deletes and self.asks_for_proof("delete"))) and not is_proved():
             raise ProofNeeded
         return None
@@ -308,3 +308,8 @@ _ACTIONS: Final = {
     "delete_view": "delete",
     "action_view": "bulk",
 }
+
+
+def action_of(name: str) -> str:
+    """Which of the five actions a method belongs to; itself where it is one of its own."""
+    return _ACTIONS.get(name, name)

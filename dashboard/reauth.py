@@ -19,7 +19,7 @@ from dashboard.entrance import OneTimeField
 from dashboard.events import Event, happened
 from dashboard.security import local_path, request_id, wants_page
 from dashboard.throttle import TooManyAttemptsError
-from dashboard.trials import try_code, try_password
+from dashboard.trials import try_both
 from store.errors import SecretError
 
 reauth = Blueprint("reauth", __name__)
@@ -57,9 +57,7 @@ def page() -> Response:
         form.next.data = request.args.get("next", "")
         return _show(form)
     try:
-        right = try_password(account.name, form.password.data or "") is not None
-        if right and account.two_factor_since:
-            right = try_code(account, form.code.data or "", form.recovery.data or "")
+        right = try_both(account, form.password.data or "", form.code.data or "", form.recovery.data or "")
     except TooManyAttemptsError as error:
         response = _show(form, error.sentence, 429)
         response.headers["Retry-After"] = error.retry_after

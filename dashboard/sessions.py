@@ -3,13 +3,13 @@
 import contextlib
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from dashboard.accounts import Account, fingerprint
+from dashboard.accounts import Account, end_sessions, fingerprint
 from store.database import Database
 from store.documents.base import spell_moment
 from store.errors import StoreError
@@ -28,9 +28,9 @@ def clock_time() -> datetime:
 
 @dataclass(frozen=True)
 class Session:
-    """A browser in which an account is signed in. ``handle`` names it on pages and is good for nothing else."""
+    """A browser in which an account is signed in."""
 
-    handle: str
+    fingerprint: str = field(repr=False)
     started_at: str
     last_seen_at: str
     address: str
@@ -39,7 +39,12 @@ class Session:
     @classmethod
     def of(cls, row: Any) -> "Session":
         """The session in a row of ``Sessions``' columns."""
-        return cls(row.token_hash[:_HANDLE], row.started_at, row.last_seen_at, row.address, row.user_agent)
+        return cls(row.token_hash, row.started_at, row.last_seen_at, row.address, row.user_agent)
+
+    @property
+    def handle(self) -> str:
+        """Names the session on pages, and is good for nothing else."""
+        return self.fingerprint[:_HANDLE]
 
 
 @dataclass(frozen=True)
@@ -135,17 +140,14 @@ class Sessions:
     def end_one(self, account: Account, handle: str) -> bool:
         """Sign out the account's session that the handle names; whether there was one."""
         named = sa.func.substr(self._table.c.token_hash, 1, _HANDLE) == handle
-        return self._end(self._table.c.account_id == account.id, named) > 0
-
-    def end_all(self, account: Account, keep: Session | None = None) -> int:
-        """Sign the account out everywhere, but in the session ``keep``; how many sessions ended."""
-        kept = keep.handle if keep else ""
-        others = sa.func.substr(self._table.c.token_hash, 1, _HANDLE) != kept
-        return self._end(self._table.c.account_id == account.id, others)
-
-    def _end(self, *which: Any) -> int:
         with self._database.write() as connection:
-            return int(connection.execute(sa.delete(self._table).where(*which)).rowcount)
+            ended = sa.delete(self._table).where(self._table.c.account_id == account.id, named)
+            return bool(connection.execute(ended).rowcount)
+
+    def end_all(self, account: Account, keep: str = "") -> int:
+        """Sign the account out everywhere, but in the session with the fingerprint ``keep``; how many ended."""
+        with self._database.write() as connection:
+            return end_sessions(connection, self._table, account.id, keep)
 
     def _run_out(self) -> Any:
         now = self._clock()

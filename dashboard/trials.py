@@ -30,6 +30,16 @@ def try_password(name: str, password: str) -> Account | None:
     return account
 
 
+def try_both(account: Account, password: str, code: str, recovery_code: str) -> bool:
+    """Whether it is this person: the password, and the code of who has a second factor.
+
+    The code is looked at, and used up, only after a right password. Raises what the two raise.
+    """
+    if try_password(account.name, password) is None:
+        return False
+    return not account.two_factor_since or try_code(account, code, recovery_code)
+
+
 def try_code(account: Account, code: str, recovery_code: str) -> bool:
     """Whether the app's code, or else the recovery code, is right; it is used up then.
 

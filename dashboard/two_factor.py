@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from dashboard.accounts import Account, fingerprint
+from dashboard.accounts import Account, end_sessions, fingerprint
 from dashboard.sessions import clock_time
 from store.database import Database
 from store.documents.base import spell_moment
@@ -39,6 +39,7 @@ class TwoFactor:
     def __init__(self, database: Database, secret_key: str, clock: Callable[[], datetime] = clock_time) -> None:
         self._database, self._clock = database, clock
         self._table, self._codes = database.own.accounts, database.own.recovery_codes
+        self._sessions = database.own.sessions
         derived = HKDF(SHA256(), 32, salt=None, info=b"tandem: keys of authenticator apps")
         self._cipher = AESGCM(derived.derive(secret_key.encode()))
 
@@ -56,10 +57,11 @@ class TwoFactor:
         except SecretError:
             return None
 
-    def confirm(self, account: Account, code: str) -> list[str]:
+    def confirm(self, account: Account, code: str, *, keep: str = "") -> list[str]:
         """Put the waiting key in use, since the app gives its codes; the recovery codes, which nobody sees again.
 
-        Raises InvalidRecordError with the problem of ``code``; then nothing is changed.
+        The account's sessions end, but the one with the fingerprint ``keep``. Raises InvalidRecordError with the
+        problem of ``code``; then nothing is changed.
         """
         kept, key = self._row(account).totp_pending, self.pending(account)
         step = self._step(key, code) if key else None
@@ -73,14 +75,19 @@ class TwoFactor:
             if connection.execute(still.values(**on, updated_at=self._moment())).rowcount != 1:
                 raise InvalidRecordError("The second factor", {"code": "another key was made meanwhile, so begin anew"})
             self._keep_codes(connection, account, made)
+            end_sessions(connection, self._sessions, account.id, keep)
         return made
 
-    def switch_off(self, account: Account) -> None:
-        """The password alone is enough again; the app's key and the recovery codes are gone."""
+    def switch_off(self, account: Account, *, keep: str = "") -> None:
+        """The password alone is enough again; the app's key and the recovery codes are gone.
+
+        The account's sessions end, but the one with the fingerprint ``keep``.
+        """
         off = dict.fromkeys(("totp_secret", "totp_pending", "totp_since", "totp_last_step"))
         with self._database.write() as connection:
             connection.execute(self._of(account).values(**off, updated_at=self._moment()))
             self._keep_codes(connection, account, [])
+            end_sessions(connection, self._sessions, account.id, keep)
 
     def renew_codes(self, account: Account) -> list[str]:
         """New recovery codes in place of the old ones, which count no more."""
@@ -169,7 +176,7 @@ def provisioning_address(account: Account, key: str) -> str:
 def qr_code(address: str) -> str:
     """The address as a QR code: an SVG element without a style of its own, so that it may stand in a page."""
     drawing: str = segno.make(address, error="m").svg_inline(
-        border=4, dark=None, svgclass="qr-code", lineclass="qr-modules", omitsize=True
+        border=4, svgclass="qr-code", lineclass="qr-modules", omitsize=True
     )
     return drawing
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-import sqlalchemy as sa
 from flask import Flask, request
 from flask_admin import Admin, BaseView, expose
+from werkzeug.test import TestResponse
 
 from dashboard.auth import GuardedView, requires, requires_proof
-from dashboard.sessions import PROOF_LASTS, clock_time
-from store.documents.base import spell_moment
+from dashboard.sessions import PROOF_LASTS
 from tests.dashboard.entering import PAGE, PASSWORD, Visitor, a_tandem, make_account, token_in
+from tests.dashboard.proving import time_passes
 
 WRONG = "wrong wrong wrong"
 SECRET = "sk-a-secret-nobody-may-see-again"
@@ -62,20 +62,13 @@ def ada(app: Flask) -> Visitor:
     return visitor
 
 
-def time_passes(app: Flask, by: timedelta = PROOF_LASTS) -> None:
-    """As if all proofs had been given that much earlier."""
-    database = app.extensions["tandem_store"].database
-    with database.write() as connection:
-        connection.execute(sa.update(database.own.sessions).values(proved_at=spell_moment(clock_time() - by)))
-
-
 def held_fields(page: str) -> list[tuple[str, str]]:
     """What a page would send on by itself."""
     found = re.findall(r'<textarea name="([^"]*)" hidden>\n(.*?)</textarea>', page, re.DOTALL)
     return [(html.unescape(name), html.unescape(text)) for name, text in found]
 
 
-def answer(visitor: Visitor, page: str, password: str = PASSWORD) -> object:
+def answer(visitor: Visitor, page: str, password: str = PASSWORD) -> TestResponse:
     """Fill in the question that a page is."""
     hidden = {
         name: html.unescape(text)
@@ -157,15 +150,15 @@ def test_a_form_sent_too_late_goes_on_after_the_proof_with_all_that_was_typed(ap
     asked = ada.post("/safe/box/?id=1", typed)
     assert asked.status_code == 403
     assert "What you typed is kept" in asked.text
-    assert answer(ada, asked.text, WRONG).status_code == 401  # type: ignore[attr-defined]
-    page = answer(ada, answer(ada, asked.text, WRONG).text)  # type: ignore[attr-defined]
-    assert page.status_code == 200  # type: ignore[attr-defined]
-    text = page.text  # type: ignore[attr-defined]
+    assert answer(ada, asked.text, WRONG).status_code == 401
+    page = answer(ada, answer(ada, asked.text, WRONG).text)
+    assert page.status_code == 200
+    text = page.text
     assert 'action="/safe/box/?id=1"' in text
     fields = held_fields(text)
     assert fields == [("name", 'Ünï "<b>&'), ("text", "\nfirst\r\nsecond"), ("tags", "a"), ("tags", "b")]
     sent: dict[str, list[str]] = {}
-    for name, value in [*fields, ("csrf_token", token_in(page))]:  # type: ignore[arg-type]
+    for name, value in [*fields, ("csrf_token", token_in(page))]:
         sent.setdefault(name, []).append(value)
     done = ada.post("/safe/box/?id=1", sent)
     assert done.status_code == 200
@@ -179,9 +172,9 @@ def test_no_secret_is_held_and_the_form_is_shown_again_instead_of_saved(app: Fla
     asked = ada.post("/safe/box/", typed)
     page = answer(ada, asked.text)
     for response in (asked, page):
-        assert SECRET not in response.text  # type: ignore[attr-defined]
-        assert SECRET not in str(response.headers)  # type: ignore[attr-defined]
-    assert held_fields(page.text) == [("label", "mine"), ("_reload", "1")]  # type: ignore[attr-defined]
+        assert SECRET not in response.text
+        assert SECRET not in str(response.headers)
+    assert held_fields(page.text) == [("label", "mine"), ("_reload", "1")]
 
 
 def test_a_forged_form_is_not_held_and_sent_on_as_ones_own(app: Flask, ada: Visitor) -> None:

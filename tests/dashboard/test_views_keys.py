@@ -176,8 +176,18 @@ def test_a_viewer_sees_that_there_is_a_key_and_no_mask(viewer: Visitor, store: S
         assert "there is a key" in text
         assert MARKER[:8] not in text
         assert MARKER[-4:] not in text
+        assert "decrypts" not in text
     for page in (NEW, f"/admin/keys/edit/?id={key.id}", f"/admin/keys/replace/?id={key.id}"):
         assert viewer.get(page).status_code == 403
+
+
+def test_a_viewer_does_not_learn_whether_a_key_can_be_read(viewer: Visitor, editor: Visitor, store: Store) -> None:
+    key = foreign_key(store)
+    for page in ("/admin/keys/", f"/admin/keys/details/?id={key.id}"):
+        assert "does not decrypt" in editor.get(page).text
+        text = viewer.get(page).text
+        assert "there is a key" in text
+        assert "decrypt" not in text
 
 
 def test_a_key_that_does_not_decrypt_stays_what_it_is_until_somebody_types_a_new_value(
