@@ -84,6 +84,19 @@ def test_what_is_wrong_stands_beside_its_field_and_nothing_is_made(
     assert not people(app).accounts.any()
 
 
+def test_who_guesses_the_set_up_token_has_to_wait_and_who_corrects_a_name_has_not(app: Flask, visitor: Visitor) -> None:
+    fields = {"token": setup_token(app), "name": "Ada", "password": PASSWORD, "again": PASSWORD}
+    for _ in range(8):
+        assert visitor.send("/setup", "/setup", {**fields, "name": " "}).status_code == 422
+    for _ in range(5):
+        assert visitor.send("/setup", "/setup", {**fields, "token": "guessed"}).status_code == 422
+    refused = visitor.send("/setup", "/setup", fields)
+    assert refused.status_code == 429
+    assert "Try again in 15 minutes" in refused.text
+    assert int(refused.headers["Retry-After"]) > 0
+    assert not people(app).accounts.any()
+
+
 def test_looking_at_the_set_up_changes_nothing(visitor: Visitor) -> None:
     assert visitor.client.head("/setup").status_code == 200
     assert visitor.client.head("/login").location == "/setup"

@@ -13,6 +13,8 @@ from tests.dashboard.browsing import messages
 from tests.dashboard.entering import PASSWORD, Visitor
 from tests.dashboard.proving import Phone, time_passes
 
+pytestmark = pytest.mark.slow  # many people come in
+
 PAGE, CHANGE, FACTOR = "/account/", "/account/password", "/account/two-factor"
 OTHER = "a loud Friday morning"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

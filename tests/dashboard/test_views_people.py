@@ -12,6 +12,8 @@ from tests.dashboard.browsing import messages, words
 from tests.dashboard.entering import PASSWORD, Visitor, make_account, token_in
 from tests.dashboard.proving import Phone, time_passes
 
+pytestmark = pytest.mark.slow  # many people come in
+
 NEW = "/admin/people/new"
 OTHER = "a loud Friday morning"
 
