@@ -34,6 +34,14 @@ PATHS = (
     "/admin/exports/",
     "/admin/exports/import",
     "/admin/validation/",
+    "/admin/people/",
+    "/admin/people/new",
+    "/admin/people/person?id={accounts}",
+    "/admin/rules/",
+    "/account/",
+    "/account/password",
+    "/account/two-factor",
+    "/reauth?next=/account/",
     "/admin/nowhere",
 )  # fmt: skip
 
@@ -43,6 +51,7 @@ def ids(running: Running) -> dict[str, str]:
     with closing(sqlite3.connect(running.folder / "instance" / "tandem.sqlite")) as connection:
         tables = {name: name for name in ("characters", "personas", "tags", "users", "chats", "messages")}
         tables |= {"profiles": "connection_profiles", "image-profiles": "image_profiles"}
+        tables |= {"accounts": "tandem_accounts"}
         return {
             name: connection.execute(f"SELECT id FROM {table} ORDER BY id").fetchone()[0]
             for name, table in tables.items()
