@@ -13,7 +13,7 @@ import waitress
 from flask import Flask, redirect
 from werkzeug.wrappers import Response
 
-from dashboard import auth, commands, error_pages, jobs, menu, security, trail
+from dashboard import auth, commands, error_pages, jobs, menu, reauth, security, trail
 from dashboard.entrance import entrance
 from dashboard.health import health
 from store import Store, open_store
@@ -50,9 +50,10 @@ def _build(store: Store) -> Flask:
     db.init_app(app)
     trail.mount(app, store)
     # The guard before all else: it is the first to see what a request asks for.
-    auth.mount(app, auth.People.of(store.database))
+    auth.mount(app, auth.People.of(store.database, store.settings.secret_key))
     security.mount(app, store.settings.secret_key)
     error_pages.mount(app)
+    reauth.mount(app)
     app.register_blueprint(entrance)
     app.register_blueprint(health)
     app.add_url_rule("/", "home", _home)

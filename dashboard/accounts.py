@@ -7,7 +7,7 @@ import unicodedata
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -40,11 +40,15 @@ class Account:
     role: str
     disabled: bool
     created_at: str
+    two_factor_since: str | None = None  # since when signing in asks for a code as well
+    last_sign_in_at: str | None = field(default=None, compare=False)
+    changed_at: str = field(default="", compare=False)  # its password, role, state or second factor
 
     @classmethod
     def of(cls, row: Any) -> "Account":
         """The account in a row that has the accounts table's columns."""
-        return cls(row.id, row.name, row.role, row.disabled, row.created_at)
+        told = (row.id, row.name, row.role, row.disabled, row.created_at)
+        return cls(*told, row.totp_since, row.last_sign_in_at, row.updated_at)
 
     def may(self, needed: str) -> bool:
         """Whether this person may do what asks for the role ``needed``."""
@@ -81,6 +85,14 @@ class Accounts:
         with self._database.read() as connection:
             return Account.of(self._row(connection, name))
 
+    def get(self, account_id: str) -> Account:
+        """The account of this id. Raises NotFoundError."""
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(self._table).where(self._table.c.id == account_id)).one_or_none()
+        if row is None:
+            raise NotFoundError("There is no such account.", hint="Look at the list of people.")
+        return Account.of(row)
+
     def create(self, name: str, role: str, password: str) -> Account:
         """A new account. Raises InvalidRecordError (its ``problems`` by field) and DuplicateError."""
         row = self._new_row(name, role, password)
@@ -111,15 +123,18 @@ class Accounts:
                 raise NotFoundError("There is an account already, so the set-up is closed.", hint="Sign in instead.")
             return self._insert(connection, row)
 
-    def set_password(self, name: str, password: str) -> Account:
-        """Give the account a new password and end all of its sessions. Raises NotFoundError, InvalidRecordError."""
+    def set_password(self, name: str, password: str, *, keep: str = "") -> Account:
+        """Give the account a new password and end its sessions, but the one with the fingerprint ``keep``.
+
+        Raises NotFoundError and InvalidRecordError.
+        """
         account = self.find(name)
         if problem := weakness(password, account.name):
             raise InvalidRecordError(f"The account “{account.name}”", {"password": problem})
         hashed = self._passwords.hash(password)
         with self._database.write() as connection:
             self._change(connection, account.id, password_hash=hashed)
-            self._end_sessions(connection, account.id)
+            end_sessions(connection, self._sessions, account.id, keep)
             self._note(connection, "update", account, {"password": {"secret": True}})
         return account
 
@@ -132,20 +147,33 @@ class Accounts:
             row = self._row(connection, name)
             self._keep_an_admin(connection, row)
             self._change(connection, row.id, disabled=True)
-            self._end_sessions(connection, row.id)
-            self._note(connection, "update", Account.of(row), {"disabled": pair(row.disabled, True)})
+            end_sessions(connection, self._sessions, row.id)
+            self._note_state(connection, row, disabled=True)
+            return Account.of(self._row(connection, name))
+
+    def enable(self, name: str) -> Account:
+        """Let this account sign in again, with the password and the second factor it had. Raises NotFoundError."""
+        with self._alone() as connection:
+            row = self._row(connection, name)
+            self._change(connection, row.id, disabled=False)
+            self._note_state(connection, row, disabled=False)
             return Account.of(self._row(connection, name))
 
     def change_role(self, name: str, role: str) -> Account:
-        """Give the account another role, from the next request on. Raises as ``disable``, and InvalidRecordError."""
+        """Give the account another role and end its sessions, so that no session of before has it.
+
+        Nothing happens to who has the role already. Raises as ``disable``, and InvalidRecordError.
+        """
         if role not in ROLES:
             raise InvalidRecordError(f"The account “{name}”", {"role": f"it is one of {', '.join(ROLES)}"})
         with self._alone() as connection:
             row = self._row(connection, name)
             if role != "admin":
                 self._keep_an_admin(connection, row)
-            self._change(connection, row.id, role=role)
-            self._note(connection, "update", Account.of(row), {"role": pair(row.role, role)})
+            if role != row.role:
+                self._change(connection, row.id, role=role)
+                end_sessions(connection, self._sessions, row.id)
+                self._note(connection, "update", Account.of(row), {"role": pair(row.role, role)})
             return Account.of(self._row(connection, name))
 
     def authenticate(self, name: str, password: str) -> Account | None:
@@ -198,8 +226,11 @@ class Accounts:
         return made
 
     def _note(self, connection: sa.Connection, action: str, account: Account, changes: dict[str, Any]) -> None:
-        told = Change(action, KIND, account.id, account.name, changes=changes)
-        self._audit.write(connection, [told])
+        self._audit.write(connection, [Change(action, KIND, account.id, account.name, changes=changes)])
+
+    def _note_state(self, connection: sa.Connection, row: Any, *, disabled: bool) -> None:
+        if row.disabled != disabled:
+            self._note(connection, "update", Account.of(row), {"disabled": pair(row.disabled, disabled)})
 
     def _any(self, connection: sa.Connection) -> bool:
         return connection.scalar(sa.select(self._table.c.id).limit(1)) is not None
@@ -219,15 +250,12 @@ class Accounts:
         values["updated_at"] = now()
         connection.execute(sa.update(self._table).where(self._table.c.id == account_id).values(values))
 
-    def _end_sessions(self, connection: sa.Connection, account_id: str) -> None:
-        connection.execute(sa.delete(self._sessions).where(self._sessions.c.account_id == account_id))
-
     def _keep_an_admin(self, connection: sa.Connection, row: Any) -> None:
         if row.role != "admin" or row.disabled:
             return
         others = (self._table.c.role == "admin") & ~self._table.c.disabled & (self._table.c.id != row.id)
         if connection.scalar(sa.select(self._table.c.id).where(others)) is None:
-            hint = "Make another admin first: flask --app app accounts create NAME --role admin"
+            hint = "Make another admin first, on the page “People” or with: accounts create NAME --role admin"
             raise StillInUseError(f"“{row.name}” is the last admin who can sign in.", hint=hint)
 
     @contextmanager
@@ -245,6 +273,12 @@ def wait_for_turn(connection: sa.Connection, table: sa.Table) -> None:
     if connection.dialect.name == "postgresql":
         name = connection.dialect.identifier_preparer.format_table(table)
         connection.exec_driver_sql(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE")
+
+
+def end_sessions(connection: sa.Connection, sessions: sa.Table, account_id: str, keep: str = "") -> int:
+    """Sign the account out everywhere, but in the session with the fingerprint ``keep``; how many sessions ended."""
+    others = (sessions.c.account_id == account_id) & (sessions.c.token_hash != keep)
+    return int(connection.execute(sa.delete(sessions).where(others)).rowcount)
 
 
 def name_key(name: str) -> str:

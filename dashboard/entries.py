@@ -25,6 +25,14 @@ VERBS: Final = {
     "clear": "Cleared",
     "sign-in": "Signed in",
     "sign-out": "Signed out",
+    "prove": "Gave the password again",
+    "recovery code": "Used a recovery code",
+    "recovery codes": "Made new recovery codes",
+    "set-up": "Tried the set-up",
+    "two-factor on": "Switched two-factor sign-in on",
+    "two-factor off": "Switched two-factor sign-in off",
+    "two-factor reset": "Reset two-factor sign-in",
+    "end sessions": "Ended sessions",
     "refused": "Was refused",
     "failed": "Failed",
     "import": "Imported",
@@ -39,6 +47,7 @@ VERBS: Final = {
     "capture on": "Put triggers in place",
     "capture off": "Took triggers away",
 }
+_TRIED: Final = {"sign-in": "Tried to sign in", "prove": "Tried to give the password again"}
 # Outcome -> in words, the badge's kind, its icon; what was simply done needs none.
 OUTCOMES: Final = {
     REFUSED: ("refused", "warn", "lock"),
@@ -74,8 +83,8 @@ class Shown:
 
 def verb(entry: Entry) -> str:
     """What was done, as a sentence begins."""
-    if entry.action == "sign-in" and entry.outcome != DONE:
-        return "Tried to sign in"
+    if entry.outcome != DONE and entry.action in _TRIED:
+        return _TRIED[entry.action]
     return VERBS.get(entry.action, entry.action.capitalize())
 
 

@@ -8,7 +8,9 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from dashboard import trail
+from dashboard.auth import Refused, current_account
 from dashboard.security import LARGEST_FORM, LARGEST_REQUEST, MIB, request_id, wants_page
+from dashboard.throttle import TooManyAttemptsError
 from store.cards.errors import CardError
 from store.errors import (
     ConflictError,
@@ -58,6 +60,7 @@ STATUSES: dict[type[StoreError], int] = {
     StillInUseError: 422,
     PictureError: 422,
     CardError: 422,
+    TooManyAttemptsError: 429,
     DatabaseError: 503,
     JsonSideError: 503,
 }
@@ -103,11 +106,21 @@ def _http_error(error: HTTPException) -> Any:
         return error.response  # whoever raised it made the page: a conflict that keeps what was typed
     status = error.code or 500
     sentence, hint = PAGES.get(status) or (f"{error.name}.", "Go back and try again.")
+    if isinstance(error, Refused):
+        hint = why_refused(error)
     response = error_response(status, sentence, hint)
     for name, value in error.get_headers():
         if name in {"Allow", "Retry-After", "Content-Range"}:
             response.headers[name] = value
     return response
+
+
+def why_refused(error: Refused) -> str:
+    """Which role would have been needed, and what to do."""
+    account = current_account()
+    if error.needed is None or account is None:
+        return "Nobody may do this here, whatever their role."
+    return f"It needs the role “{error.needed}”; yours is “{account.role}”. {PAGES[403][1]}"
 
 
 def _store_error(error: StoreError) -> Response:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 from store.jobs import DONE, Job
 from store.validation.report import Difference, ModelCount, Report
@@ -134,17 +134,14 @@ class Run:
     height: float
 
 
-def trend(jobs: Sequence[Job], at_most: int = 30) -> list[Run]:
-    """The validations that ended, the oldest first."""
+def trend(jobs: Sequence[Job], at_most: int = 30, *, with_secrets: bool = True) -> list[Run]:
+    """The validations that ended, the oldest first; ``with_secrets`` counts those that do not decrypt as well."""
     ended = [job for job in jobs if job.state == DONE and job.summary][:at_most]
-    wrong = [_wrong(job.summary) for job in ended]
+    counted = ("inconsistent", "errors", "dangling", *(["secrets"] if with_secrets else []))
+    wrong = [sum(int(job.summary.get(name, 0)) for name in counted) for job in ended]
     highest = max(wrong, default=0)
     runs = [Run(job, number, _height(number, highest)) for job, number in zip(ended, wrong, strict=True)]
     return runs[::-1]
-
-
-def _wrong(summary: dict[str, Any]) -> int:
-    return sum(int(summary.get(name, 0)) for name in ("inconsistent", "errors", "dangling", "secrets"))
 
 
 def _height(number: int, highest: int) -> float:

@@ -51,6 +51,16 @@ def size(count: int) -> str:
     return in_words(count)
 
 
+def browser(user_agent: str) -> str:
+    """What a browser says of itself, as people say it: ``Firefox on Linux``; what is not known, as it is."""
+    # The order counts: many say that they are others as well.
+    names = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"}
+    systems = {"Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "Windows": "Windows", "Mac OS": "macOS"}
+    name = next((told for mark, told in names.items() if f"{mark}/" in user_agent), "")
+    system = next((told for mark, told in {**systems, "Linux": "Linux"}.items() if mark in user_agent), "")
+    return " on ".join(filter(None, (name, system))) or excerpt(user_agent, 60) or "unknown"
+
+
 def yes_no(value: Any) -> str:
     """A boolean as a word."""
     return "yes" if value else "no"

@@ -7,6 +7,7 @@ from flask_admin import Admin
 from flask_admin.theme import Theme
 
 from dashboard.security import csp_nonce
+from dashboard.views.account import AccountView
 from dashboard.views.audit import AuditView
 from dashboard.views.cards import CardsView
 from dashboard.views.characters import CharactersView
@@ -17,8 +18,10 @@ from dashboard.views.image_profiles import ImageProfilesView
 from dashboard.views.images import ImagesView
 from dashboard.views.keys import KeysView
 from dashboard.views.messages import MessagesView
+from dashboard.views.people import PeopleView
 from dashboard.views.personas import PersonasView
 from dashboard.views.profiles import ProfilesView
+from dashboard.views.rules import RulesView
 from dashboard.views.signin import AccountsView, SessionsView, TokensView
 from dashboard.views.tags import TagsView
 from dashboard.views.users import UsersView
@@ -42,6 +45,9 @@ PAGES = (
     SessionsView,
     TokensView,
     MessagesView,
+    PeopleView,
+    RulesView,
+    AccountView,
 )
 
 

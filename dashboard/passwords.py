@@ -1,6 +1,8 @@
 """Passwords: what a good one is, how it is kept, and whether it is the right one."""
 
+import base64
 import functools
+import secrets
 import unicodedata
 from pathlib import Path
 
@@ -30,6 +32,12 @@ def weakness(password: str, name: str) -> str | None:
     if password.casefold() in common_passwords():
         return "it is one of the passwords that are guessed first"
     return None
+
+
+def made_password() -> str:
+    """A new password that nobody guesses (100 random bits), in five groups that can be read out."""
+    letters = base64.b32encode(secrets.token_bytes(13)).decode().lower()[:20]
+    return "-".join(letters[at : at + 4] for at in range(0, 20, 4))
 
 
 class Passwords:

@@ -1,18 +1,20 @@
 """Who acts, for the audit; and what of strangers and of refusals is written down, so that nobody can fill the disk."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, current_app, has_request_context, request
 
 from dashboard.accounts import KIND as ACCOUNT
 from dashboard.accounts import Account
 from dashboard.security import request_id
 from store import Store
 from store.audit import FAILED, REFUSED, TANDEM, Actor, Audit, act_as, actor
+from store.errors import StoreError
 
 NOBODY: Final = "(nobody)"
 LONGEST_PATH = 200
@@ -48,19 +50,25 @@ def _actor_of(account: Account) -> Actor:
     return Actor(account.name, account.id, account.role, request.remote_addr or "", request_id())
 
 
-def signed_in(account: Account) -> None:
-    audit().note("sign-in", ACCOUNT, account.id, title=account.name, by=_actor_of(account))
+def tell(action: str, outcome: str, *, who: str, whom: str, message: str) -> None:
+    """Write down what happened to an account, or was tried with it: the names are of accounts. What fails or is refused
+    is counted when it happens often."""
+    by = _account(who)
+    about = _account(whom) or by
+    told = {"record_id": about.id, "title": about.name} if about else {"title": "(unknown name)"}
+    told |= {"kind": ACCOUNT, "outcome": outcome, "message": message}
+    if outcome in (FAILED, REFUSED):
+        _flood().note(action, **told)
+    else:
+        audit().note(action, by=_actor_of(by) if by and has_request_context() else None, **told)
 
 
-def signed_out(account: Account) -> None:
-    audit().note("sign-out", ACCOUNT, account.id, title=account.name)
-
-
-def sign_in_failed(account: Account | None, message: str, outcome: str = FAILED) -> None:
-    """A name and a password that do not belong together; ``account``: whose name it is. A name that is nobody's is not
-    written down: people type their password into the wrong field."""
-    told = {"title": account.name, "record_id": account.id} if account else {"title": "(unknown name)"}
-    _flood().note("sign-in", outcome=outcome, kind=ACCOUNT, message=message, **told)
+def _account(name: str) -> Account | None:
+    found: Account | None = None
+    if name:
+        with contextlib.suppress(StoreError):
+            found = current_app.extensions["tandem_people"].accounts.find(name)
+    return found
 
 
 def refused(message: str) -> None:

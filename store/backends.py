@@ -55,8 +55,8 @@ class Backend(Protocol):
     def doubt(self, kind: str, record_id: str) -> StoreError | None:
         """Why a record that was not found may be there all the same."""
 
-    def problems(self, kind: str) -> list[StoreError]:
-        """What of a kind is there and cannot be read."""
+    def problems(self, *kinds: str) -> list[StoreError]:
+        """What of these kinds is there and cannot be read."""
 
 
 class SqlBackend:
@@ -79,7 +79,7 @@ class SqlBackend:
     def doubt(self, kind: str, record_id: str) -> StoreError | None:
         return None
 
-    def problems(self, kind: str) -> list[StoreError]:
+    def problems(self, *kinds: str) -> list[StoreError]:
         return []
 
 
@@ -94,20 +94,20 @@ class DualBackend(SqlBackend):
         self._outbox, self._verbose = outbox, verbose
 
     def changing(self, work: Callable[[Connection], T], entities: Callable[[T], Iterable[Entity]]) -> Result[T]:
-        with self._database.write() as connection, gathering() as gathered:
-            self._turn.check(connection)
-            before = self._outbox.last_entry(connection)
-            value = work(connection)
-            self._audit.write(connection, gathered.changes, summary=gathered.summary)
-            # A write may change other records too: of a tag that goes, those that had it.
-            touched = self._outbox.entities_since(connection, before)
-        about = list(entities(value))
         error: StoreError | None = None
-        try:
-            self._outbox.apply(REQUEST_WAIT_S, totals=False)
-        except StoreError as blocked:
-            # SQL stands and the entry waits: the background loop brings it over.
-            error = blocked
+        with self._database.session() as session:
+            with session.write() as connection, gathering() as gathered:
+                (before,) = self._turn.check(connection, self._outbox.highest)
+                value = work(connection)
+                self._audit.write(connection, gathered.changes, summary=gathered.summary)
+                # A write may change other records too: of a tag that goes, those that had it.
+                touched = self._outbox.entities_since(connection, before)
+            try:
+                self._outbox.apply(REQUEST_WAIT_S, totals=False, session=session)
+            except StoreError as blocked:
+                # SQL stands and the entry waits: the background loop brings it over.
+                error = blocked
+        about = list(entities(value))
         error = error or next((problem for one in touched if (problem := self._outbox.problem(one))), None)
         if self._verbose or error:
             log.log(
@@ -238,5 +238,5 @@ class JsonBackend:
     def doubt(self, kind: str, record_id: str) -> StoreError | None:
         return self._index.problem(kind, record_id)
 
-    def problems(self, kind: str) -> list[StoreError]:
-        return list(self._index.problems([kind]))
+    def problems(self, *kinds: str) -> list[StoreError]:
+        return list(self._index.problems(kinds))

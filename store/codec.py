@@ -5,6 +5,7 @@ other number. Decimals keep their scale (``1.0`` stays ``1.0``) and are written 
 jsonb prints them.
 """
 
+import contextlib
 import json
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -80,6 +81,11 @@ def loads(data: bytes | str) -> Any:
     Raises JsonSyntaxError with its place, InvalidValueError for NaN, Infinity, NUL characters, lone surrogates, nesting
     over 200 levels (not counting what a file puts around a value) and endless numbers.
     """
+    # What orjson reads the same is most of what there is; where it errs, or may, the slow way says what is wrong.
+    with contextlib.suppress(orjson.JSONDecodeError):
+        value = orjson.loads(data)
+        if _is_exact(value):
+            return value
     text = data if isinstance(data, str) else _decoded(data)
     numbers = _Numbers()
     try:
@@ -90,6 +96,26 @@ def loads(data: bytes | str) -> Any:
         raise InvalidValueError(f"The JSON is nested deeper than {MAX_DEPTH} levels.") from error
     check(value, -DEPTH_AROUND)  # what was written as a value of the greatest depth has to be read again
     return value
+
+
+def _is_exact(value: Any, depth: int = -DEPTH_AROUND) -> bool:
+    """Whether orjson read a value without losing a digit, and both sides can keep it."""
+    kind = value.__class__
+    if kind is float or depth > MAX_DEPTH:
+        return False
+    if kind is str:
+        return "\0" not in value
+    if kind is int:
+        return bool(_INT64_FROM <= value <= _INT64_TO)
+    if kind is dict:
+        for key, member in value.items():
+            if "\0" in key or not _is_exact(member, depth + 1):
+                return False
+    elif kind is list:
+        for member in value:
+            if not _is_exact(member, depth + 1):
+                return False
+    return True
 
 
 def _decoded(data: bytes) -> str:

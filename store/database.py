@@ -4,8 +4,11 @@ sentences."""
 import contextlib
 import functools
 import logging
+import math
 import re
+import select
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,9 @@ import alembic.command
 import alembic.config
 import psycopg
 import sqlalchemy as sa
-from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy import Connection, Dialect, Engine, event
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from store.errors import (
     DatabaseError,
@@ -25,12 +29,14 @@ from store.errors import (
     StillInUseError,
     StoreError,
 )
+from store.statements import Statement, spell
 from store.tables import ENUMS, MODELS, db
 from store.tables.tandem import SCHEMA, own_tables
 
 log = logging.getLogger("tandem.database")
 
 BUSY_MS = 15_000  # how long a SQLite writer waits for another one
+TRUSTED_S = 1.0  # a connection that rested no longer than this is there, unless its server said that it is not
 # What Prisma reads from a connection string and libpq does not know.
 _PRISMA_ONLY = {"schema", "connection_limit", "pool_timeout", "pgbouncer", "socket_timeout", "statement_cache_size"}
 
@@ -45,10 +51,14 @@ class Database:
         self.own = own_tables(self.dialect)
 
     @contextlib.contextmanager
-    def session(self) -> Iterator["Session"]:
-        """One connection for several transactions, one after the other."""
-        with translated(), self.engine.connect() as connection:
-            yield Session(connection)
+    def session(self, at_hand: "Session | None" = None) -> Iterator["Session"]:
+        """One connection for several transactions, one after the other: the one ``at_hand``, where it is given."""
+        with translated():
+            if at_hand is not None:
+                yield at_hand
+                return
+            with self.engine.connect() as connection:
+                yield Session(connection)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
@@ -119,15 +129,14 @@ class Session:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._dialect = connection.dialect.name
+        self._isolation = ""
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """One snapshot: every statement inside sees the same state."""
-        connection = self._connection
-        if self._dialect == "postgresql":
-            connection = connection.execution_options(isolation_level="REPEATABLE READ")
-        with connection.begin():
-            yield connection
+        self._isolate("REPEATABLE READ")
+        with self._connection.begin():
+            yield self._connection
 
     @contextlib.contextmanager
     def write(self, *, durable: bool = True) -> Iterator[Connection]:
@@ -136,21 +145,41 @@ class Session:
         With ``durable`` False a power cut may undo it after the commit (never a part of it): for acknowledgements that
         can safely come back.
         """
-        connection = self._connection.execution_options(tandem_write=True)
-        lazily = not durable and self._dialect == "sqlite"
+        connection = self._connection
         if self._dialect == "postgresql":
-            connection = connection.execution_options(isolation_level="READ COMMITTED")
-        try:
-            if lazily:
-                self._pragma("synchronous=NORMAL")
+            self._isolate("READ COMMITTED")
             with connection.begin():
-                if not durable and not lazily:
+                if not durable:
                     connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
                 yield connection
+            return
+        connection.execution_options(tandem_write=True)
+        try:
+            if not durable:
+                self._pragma("synchronous=NORMAL")
+            with connection.begin():
+                yield connection
         finally:
-            self._connection.execution_options(tandem_write=False)
-            if lazily:
+            connection.execution_options(tandem_write=False)
+            if not durable:
                 self._pragma("synchronous=FULL")
+
+    def change_lazily(self, statement: Statement, **given: Any) -> None:
+        """Carry out one statement that gives no rows, in a transaction of its own that is not durable by itself."""
+        if self._dialect == "postgresql":
+            self._isolate("READ COMMITTED")
+            with self._connection.begin():
+                spelled = spell(self._connection, statement, given)
+                self._connection.exec_driver_sql(f"SET LOCAL synchronous_commit = off; {spelled}")
+            return
+        with self.write(durable=False) as connection:
+            statement.change(connection, **given)
+
+    def _isolate(self, level: str) -> None:
+        """What the next transactions see, on PostgreSQL."""
+        if self._dialect == "postgresql" and self._isolation != level:
+            self._connection.execution_options(isolation_level=level)
+            self._isolation = level
 
     def _pragma(self, setting: str) -> None:
         driver: Any = self._connection.connection.driver_connection
@@ -188,17 +217,38 @@ def _make_engine(url: str, *, durable: bool) -> Engine:
         if isinstance(schema, str) and re.fullmatch(r"\w+", schema):
             settings += f" -c search_path={schema},public"
         options["connect_args"] = {"options": settings}
-        options["pool_pre_ping"] = True  # a database that was restarted is simply connected to again
     else:
         if parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         options["connect_args"] = {"timeout": BUSY_MS / 1000}
     # Values stay out of messages and logs: they may be secrets.
     engine = sa.create_engine(parsed, hide_parameters=True, **options)
+    if engine.dialect.name == "postgresql":
+        event.listen(engine, "checkin", _on_postgresql_rest)
+        event.listen(engine, "checkout", functools.partial(_on_postgresql_checkout, engine.dialect))
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _on_sqlite_connect if durable else _on_sqlite_connect_lazily)
         event.listen(engine, "begin", _on_sqlite_begin)
     return engine
+
+
+def _on_postgresql_rest(connection: object, record: ConnectionPoolEntry) -> None:
+    record.info["rests_since"] = time.monotonic()
+
+
+def _on_postgresql_checkout(dialect: Dialect, connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """A database that was restarted is simply connected to again. A server that ends says so to the connections that
+    rest; only after a longer rest is it worth a round trip to ask."""
+    try:
+        said = select.poll()
+        said.register(connection.fileno(), select.POLLIN)
+        gone = bool(said.poll(0))
+        if not gone and time.monotonic() - record.info.get("rests_since", math.inf) > TRUSTED_S:
+            dialect.do_ping(connection)
+    except (psycopg.Error, OSError):
+        gone = True
+    if gone:
+        raise DisconnectionError
 
 
 _text = functools.partial(str, encoding="utf-8", errors="surrogateescape")
@@ -222,7 +272,8 @@ def _on_sqlite_connect_lazily(connection: Any, record: object) -> None:
 def _on_sqlite_begin(connection: Connection) -> None:
     # A writer takes the write lock at once: one that first read and then wrote could be refused half-way.
     immediate = connection.get_execution_options().get("tandem_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    driver: Any = connection.connection.driver_connection
+    driver.execute("BEGIN IMMEDIATE" if immediate else "BEGIN").close()
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ and exactly the entries that were read are deleted.
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import sqlalchemy as sa
@@ -24,6 +24,7 @@ from store.files.shelves import Changes, Entity
 from store.files.side import JsonSide
 from store.mapping import MAPPINGS
 from store.mapping.messages import MESSAGES
+from store.statements import Statement, among, read
 from store.tables.messages import messages
 
 log = logging.getLogger("tandem.outbox")
@@ -40,7 +41,11 @@ _PARTS = {"chat": ("chat", capture.LOG, capture.TOTALS)}
 class Bond(Protocol):
     """What ties a database to a folder."""
 
-    def broken(self, connection: Connection) -> str | None:
+    @property
+    def known(self) -> Statement:
+        """What asks the database which folder it knows."""
+
+    def broken(self, known: str | None) -> str | None:
         """Why the two do not belong together any more, as a sentence; None while they do."""
 
     def renew(self) -> None:
@@ -53,7 +58,14 @@ class Outbox:
     def __init__(self, database: Database, side: JsonSide, loader: Loader) -> None:
         self._database, self._side, self.loader = database, side, loader
         self._totals_at = float("-inf")
-        self._table = database.own.outbox
+        self._table = table = database.own.outbox
+        columns = sa.select(table.c.seq, table.c.kind, table.c.entity_id).order_by(table.c.seq)
+        behind = columns.where(table.c.seq > sa.bindparam("after", type_=table.c.seq.type))
+        self._behind = Statement(lambda _: behind)
+        self._first = Statement(lambda _: behind.limit(BATCH))
+        self._first_but_totals = Statement(lambda _: behind.where(table.c.kind != capture.TOTALS).limit(BATCH))
+        self.highest = Statement(lambda _: sa.select(sa.func.coalesce(sa.func.max(table.c.seq), 0)))  # of the numbers
+        self._done = Statement(lambda dialect: sa.delete(table).where(among(dialect, table.c.seq, "seqs")))
         self._refused: dict[Entity, StoreError] = {}
         self._blocked: StoreError | None = None
         # Set while it is not known that the two sides belong together: then nothing is written.
@@ -84,15 +96,9 @@ class Outbox:
         blocked = [self._blocked] if self._blocked else []
         return [*blocked, *dict.fromkeys(self._refused.values())]
 
-    def last_entry(self, connection: Connection) -> int:
-        """The highest number there is; 0 when nothing waits."""
-        return connection.scalar(sa.select(sa.func.max(self._table.c.seq))) or 0
-
     def entities_since(self, connection: Connection, number: int) -> list[Entity]:
         """The records marked by entries above a number, in the order of their entries."""
-        table = self._table
-        found = sa.select(table.c.kind, table.c.entity_id).where(table.c.seq > number).order_by(table.c.seq)
-        return list(dict.fromkeys((row.kind, row.entity_id) for row in connection.execute(found)))
+        return list(dict.fromkeys((kind, one) for _, kind, one in self._behind.read(connection, after=number)))
 
     def problem(self, entity: Entity) -> StoreError | None:
         """Why this record could not be applied, if it could not."""
@@ -104,8 +110,9 @@ class Outbox:
         entries = [{"kind": kind, "entity_id": capture.EVERYTHING} for kind in kinds]
         connection.execute(sa.insert(self._table), entries)
 
-    def apply(self, timeout: float = 0, *, totals: bool = True) -> None:
-        """Bring everything that waits to the JSON side. Waits ``timeout`` seconds for the store lock.
+    def apply(self, timeout: float = 0, *, totals: bool = True, session: Session | None = None) -> None:
+        """Bring everything that waits to the JSON side. Waits ``timeout`` seconds for the store lock. ``session``: a
+        connection that is at hand.
 
         Without ``totals``, what the lines of chats say about their messages is left for later. Afterwards each other
         entry is gone whose record is durably in its file. A record that is refused keeps its entries and is told by
@@ -118,7 +125,7 @@ class Outbox:
         try:
             with self._side.lock.hold(timeout):
                 self.check_turn()
-                self._refused = self._drain(totals)
+                self._refused = self._drain(totals, session)
         except StoreError as error:
             self._blocked = error
             raise
@@ -128,13 +135,12 @@ class Outbox:
             raise self._blocked from error
         self._blocked = None
 
-    def _drain(self, totals: bool) -> dict[Entity, StoreError]:
+    def _drain(self, totals: bool, at_hand: Session | None = None) -> dict[Entity, StoreError]:
         refused: dict[Entity, StoreError] = {}
         # A cursor within this pass only: an entry committed late has a low number and is found by the next pass.
         after = 0
         more = True
-        with self._database.session() as session:
-            self._check_bond(session)
+        with self._database.session(at_hand) as session:
             while more and (batch := self._entries(session, after, totals)):
                 after, more = max(batch), len(batch) == BATCH
                 refused.update(self._unsound(session, batch))
@@ -148,16 +154,6 @@ class Outbox:
     def totals_are_due(self) -> bool:
         """Whether the lines of chats were not brought up to date for a while."""
         return time.monotonic() - self._totals_at >= TOTALS_EVERY_S
-
-    def _check_bond(self, session: Session) -> None:
-        """Entries are for the folder the database was brought together with, and for no other."""
-        if self.bond is None:
-            return
-        with session.read() as connection:
-            reason = self.bond.broken(connection)
-        if reason:
-            self.apart = NotInStepError(reason)
-            raise self.apart
 
     def _unsound(self, session: Session, batch: dict[int, Entity]) -> dict[Entity, StoreError]:
         """Records whose ids no file can be named by. Once such a row is gone, so is the need for its entry."""
@@ -174,12 +170,17 @@ class Outbox:
         return refused
 
     def _entries(self, session: Session, after: int, totals: bool) -> dict[int, Entity]:
-        table = self._table
-        statement = sa.select(table.c.seq, table.c.kind, table.c.entity_id).where(table.c.seq > after)
-        if not totals:
-            statement = statement.where(table.c.kind != capture.TOTALS)
+        """The next entries. They are for the folder the database was brought together with, and for no other: raises
+        NotInStepError when this is not it."""
+        wanted = self._first if totals else self._first_but_totals
         with session.read() as connection:
-            found = connection.execute(statement.order_by(table.c.seq).limit(BATCH)).all()
+            if self.bond is None:
+                found = wanted.read(connection, after=after)
+            else:
+                known, found = read(connection, (self.bond.known, {}), (wanted, {"after": after}))
+                if reason := self.bond.broken(known[0][0] if known else None):
+                    self.apart = NotInStepError(reason)
+                    raise self.apart
         return {seq: (kind, record_id) for seq, kind, record_id in found}
 
     def _bring_over(self, session: Session, entities: set[Entity]) -> dict[Entity, StoreError]:
@@ -190,7 +191,8 @@ class Outbox:
         refused = self._bring_logs_over(session, some, all_of_them=bool(everything & {capture.LOG, capture.MESSAGE}))
         for kind in {capture.SHOWN_IN.get(kind, kind) for kind in everything}:
             refused.update(self._bring_all_over(session, kind))
-        refused.update(self._bring_some_over(session, some))
+        if any(capture.SHOWN_IN.get(kind, kind) in MAPPINGS for kind, _ in some):
+            refused.update(self._bring_some_over(session, some))
         return refused
 
     def _bring_logs_over(
@@ -213,8 +215,9 @@ class Outbox:
                 covered = self._covered(connection, files)
             refused.update(unfit)
             self._side.write(files)
-            self._side.settle(["chat"], files)
-            self._acknowledge(session, (seq for seq, one in covered.items() if one not in refused))
+            if some:  # of a chat without a row there may be no file to write
+                self._side.settle(["chat"], files)
+            self._acknowledge(session, [seq for seq, one in covered.items() if one not in refused])
             fresh = set()
         return refused
 
@@ -259,12 +262,12 @@ class Outbox:
             refused.update(self._bring_some_over(session, {(kind, record_id) for record_id in some}))
         return refused
 
-    def _acknowledge(self, session: Session, seqs: Iterable[int]) -> None:
+    def _acknowledge(self, session: Session, seqs: Sequence[int]) -> None:
         """Delete exactly the entries that were read: others of the same records may have come since."""
+        if not seqs:
+            return
         # Not durable by itself: an acknowledgement lost in a power cut only makes the record be looked at once more.
-        with session.write(durable=False) as connection:
-            for some in rows.chunks(seqs):
-                connection.execute(sa.delete(self._table).where(self._table.c.seq.in_(some)))
+        session.change_lazily(self._done, seqs=seqs)
 
 
 def _parts(kind: str) -> Iterable[str]:

@@ -1,6 +1,7 @@
 """Reading and writing the rows of whole records: one snapshot in, only what changed out."""
 
 import contextlib
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
@@ -11,9 +12,11 @@ from sqlalchemy import Connection, Dialect, Table
 from store import codec
 from store.errors import InvalidRecordError, InvalidValueError
 from store.mapping import Child, Mapping, Row, Rows
+from store.statements import Statement, among, read
 from store.tables.base import JSON_NULL, FreeForm, Unusable
 
 CHUNK = 400  # ids per statement; SQLite's limit of variables is far above it
+_KEY = "key_"  # what comes before the names of key columns, which may get a new value themselves
 T = TypeVar("T")
 
 
@@ -24,57 +27,28 @@ def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
         yield chunk
 
 
-class _Reader:
-    """The statement for a table's rows of some records, compiled once, and how its values are read.
+@functools.cache
+def _reader(child: Child, *, one: bool, locked: bool) -> Statement:
+    """A table's rows of one record, or of several."""
 
-    Straight to the driver: on the way of every write and every file, SQLAlchemy's share would be the larger one.
-    """
+    def build(dialect: Dialect) -> sa.Select[Any]:
+        column = child.table.c[child.column]
+        of_these = column == sa.bindparam("ids", type_=column.type) if one else among(dialect, column, "ids")
+        statement = sa.select(child.table).where(of_these)
+        return statement.with_for_update() if locked else statement
 
-    def __init__(self, dialect: Dialect, child: Child, *, one: bool, locked: bool) -> None:
-        column = f'"{child.column}"'
-        if one:
-            owner = f"{column} = :ids"
-        elif dialect.name == "sqlite":
-            owner = f"{column} IN (SELECT value FROM json_each(:ids))"
-        else:
-            owner = f"{column} = ANY(CAST(:ids AS text[]))"
-        statement = sa.select(child.table).where(sa.text(owner))
-        if locked:
-            statement = statement.with_for_update()
-        self._sql = str(statement.compile(dialect=dialect))
-        self._positional = dialect.positional
-        self._as_text = not one and dialect.name == "sqlite"
-        self._names = [column.name for column in child.table.c]
-        processors = [column.type._cached_result_processor(dialect, None) for column in child.table.c]
-        self._processors = [(place, process) for place, process in enumerate(processors) if process]
-
-    def __call__(self, connection: Connection, ids: Any) -> list[Row]:
-        if self._as_text:
-            ids = codec.dumps(ids).decode()
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(self._sql, (ids,) if self._positional else {"ids": ids})
-            found = cursor.fetchall()
-        finally:
-            cursor.close()
-        read = []
-        for values in found:
-            row = list(values)
-            for place, process in self._processors:
-                row[place] = process(row[place])
-            read.append(dict(zip(self._names, row, strict=True)))
-        return read
+    return Statement(build)
 
 
-_readers: dict[tuple[str, Child, bool, bool], _Reader] = {}
-
-
-def _read(connection: Connection, child: Child, ids: Any, *, locked: bool = False) -> list[Row]:
-    dialect = connection.dialect
-    key = (dialect.name, child, isinstance(ids, str), locked)
-    if (reader := _readers.get(key)) is None:
-        reader = _readers[key] = _Reader(dialect, child, one=isinstance(ids, str), locked=locked)
-    return reader(connection, ids)
+def _read(connection: Connection, children: Sequence[Child], ids: Any, *, locked: bool = False) -> list[list[Row]]:
+    """The rows of records in each of several tables; with ``locked`` those of the first are held until the end."""
+    one = isinstance(ids, str)
+    asked = [_reader(child, one=one, locked=locked and child is children[0]) for child in children]
+    names = [child.table.c.keys() for child in children]
+    return [
+        [dict(zip(columns, row, strict=True)) for row in found]
+        for columns, found in zip(names, read(connection, *((one, {"ids": ids}) for one in asked)), strict=True)
+    ]
 
 
 def load(connection: Connection, mapping: Mapping, ids: Sequence[str], *, for_update: bool = False) -> dict[str, Rows]:
@@ -83,12 +57,11 @@ def load(connection: Connection, mapping: Mapping, ids: Sequence[str], *, for_up
     main, *others = mapping.tables
     for some in chunks(ids):
         wanted = some[0] if len(some) == 1 else some
-        for row in _read(connection, main, wanted, locked=for_update):
+        mine, *theirs = _read(connection, mapping.tables, wanted, locked=for_update)
+        for row in mine:
             found[row[mapping.key]] = {main.table.name: [row], **{child.table.name: [] for child in others}}
-        if not found:
-            continue
-        for child in others:
-            for row in _read(connection, child, wanted):
+        for child, linked in zip(others, theirs, strict=True):
+            for row in linked:
                 if (rows := found.get(row[child.column])) is not None:
                     rows[child.table.name].append(row)
     for parent in mapping.parents:
@@ -101,8 +74,8 @@ def _add_parents(connection: Connection, mapping: Mapping, parent: Child, found:
     named = {record_id: rows[mapping.main.name][0][parent.column] for record_id, rows in found.items()}
     rows_of: dict[str, Row] = {}
     for some in chunks(dict.fromkeys(named.values())):
-        for row in _read(connection, Child(parent.table, "id"), some[0] if len(some) == 1 else some):
-            rows_of[row["id"]] = row
+        (read_now,) = _read(connection, [Child(parent.table, "id")], some[0] if len(some) == 1 else some)
+        rows_of.update({row["id"]: row for row in read_now})
     for record_id, rows in found.items():
         named_row = rows_of.get(named[record_id])
         rows[parent.table.name] = [named_row] if named_row else []
@@ -148,7 +121,16 @@ def save(connection: Connection, mapping: Mapping, old: Rows, new: Rows) -> None
             old_row = before[key]
             values = {name: one for name, one in after[key].items() if not same(table, name, one, old_row[name])}
             if values:
-                connection.execute(sa.update(table).where(_is(table, key)).values(values))
+                here = {f"{_KEY}{column.name}": value for column, value in zip(_key_columns(table), key, strict=True)}
+                _updating(table, tuple(values)).change(connection, **values, **here)
+
+
+@functools.lru_cache(maxsize=1000)
+def _updating(table: Table, names: tuple[str, ...]) -> Statement:
+    """Sets these columns of the row with a key."""
+    values = {name: sa.bindparam(name, type_=table.c[name].type) for name in names}
+    here = [one == sa.bindparam(f"{_KEY}{one.name}", type_=one.type) for one in _key_columns(table)]
+    return Statement(lambda _: sa.update(table).values(values).where(*here))
 
 
 def differ(mapping: Mapping, old: Rows, new: Rows) -> bool:

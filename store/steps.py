@@ -1,5 +1,6 @@
 """Whether the two sides were ever brought together. Until they were, nothing is written over either."""
 
+import functools
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from store.files.side import JsonSide
 from store.files.system import told_as_json_side
 from store.mapping import MAPPINGS
 from store.outbox import LOGS_AT_ONCE, Outbox
+from store.statements import Statement
 
 STATE_KEY = "in_step_with"  # remembers which data folder the database was brought together with
 BOND_FILE = "bond"  # the other half of it, below the own folder
@@ -52,11 +54,15 @@ class FolderBond:
             return False
         return bool(token) and path == self._path() and kept == f"{token} {self._folder()}"
 
-    def broken(self, connection: sa.Connection) -> str | None:
-        """Why the two do not belong together any more, while running: the folder was replaced, or another is in use."""
+    @functools.cached_property
+    def known(self) -> Statement:
+        """What asks the database which folder it knows."""
         state = self.database.own.state
-        value = connection.scalar(sa.select(state.c.value).where(state.c.key == STATE_KEY)) or ""
-        if value.partition(" ")[2] != self._path():
+        return Statement(lambda _: sa.select(state.c.value).where(state.c.key == STATE_KEY))
+
+    def broken(self, known: str | None) -> str | None:
+        """Why the two do not belong together any more, while running: the folder was replaced, or another is in use."""
+        if (known or "").partition(" ")[2] != self._path():
             return "The database was brought together with another folder."
         try:
             kept = self.side.system.read(self.side.own_dir / BOND_FILE).decode("ascii", "replace")

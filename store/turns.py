@@ -4,6 +4,8 @@ A process that was started before the last switch refuses to write. So no worker
 database while the files are what counts, nor the other way round.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
@@ -12,6 +14,7 @@ from store.errors import SwitchedError
 from store.files.side import JsonSide
 from store.files.system import told_as_json_side
 from store.settings import Backend
+from store.statements import Statement, read
 
 STATE_KEY = "turn"  # "<backend> <number>", in SQL and in a file of the same name below the own folder
 
@@ -22,6 +25,10 @@ class Turn:
     def __init__(self, backend: Backend, database: Database, side: JsonSide) -> None:
         self._backend, self._database, self._side = backend, database, side
         self._mine: str | None = None
+        state = database.own.state
+        # Whoever takes the turn waits until who has asked is done.
+        wanted = sa.select(state.c.value).where(state.c.key == STATE_KEY).with_for_update(read=True)
+        self._whose = Statement(lambda dialect: wanted)
 
     def take(self) -> None:
         """Begin to work with this backend: processes that work with another write no more. The caller holds the store
@@ -50,11 +57,14 @@ class Turn:
         if self._mine is not None and self._database.get_state(STATE_KEY) == self._mine != self._in_file():
             self._side.write_own(STATE_KEY, self._mine.encode())
 
-    def check(self, connection: Connection) -> None:
+    def check(self, connection: Connection, *also: Statement) -> list[Any]:
         """Raise SwitchedError when it is another's turn. Within the transaction that writes to SQL: nobody takes the
-        turn before it ends."""
+        turn before it ends. What is asked ``also`` takes no round trip of its own; the first value of each."""
+        asked: list[tuple[Statement, dict[str, Any]]] = [(one, {}) for one in (self._whose, *also)]
+        turn, *others = (found[0][0] if found else None for found in read(connection, *asked))
         if self._mine is not None:
-            self._compare(self._in_sql(connection))
+            self._compare(turn)
+        return others
 
     def check_files(self) -> None:
         """The same for who writes the files. The caller holds the store lock."""
@@ -67,9 +77,7 @@ class Turn:
             raise SwitchedError(f"Another process has gone over to DATA_BACKEND={backend}.")
 
     def _in_sql(self, connection: Connection) -> str | None:
-        state = self._database.own.state
-        wanted = sa.select(state.c.value).where(state.c.key == STATE_KEY)
-        value: str | None = connection.scalar(wanted.with_for_update(read=True))
+        value: str | None = self._whose.value(connection)
         return value
 
     def _in_file(self) -> str | None:

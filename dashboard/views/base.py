@@ -75,6 +75,7 @@ class StoreView(GuardedView, BaseView):
         context.setdefault("may", self.allows)
         context.setdefault("current_user", Present.here())
         context.setdefault("palette_url", url_for("admin.jump"))
+        context.setdefault("account_url", url_for("account.index"))
         rendered: str = super().render(template, **context)
         return rendered
 

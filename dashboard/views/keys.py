@@ -70,6 +70,7 @@ class KeysView(EditableView, BulkView):
     can_duplicate = False
     goes_along = "Profiles that use it go on without a key."
     roles = {**EditableView.roles, "replace": "editor"}
+    asks_again = frozenset({"create", "edit", "delete", "bulk", "replace", "undo"})
 
     def __init__(self, store: Any) -> None:
         super().__init__(store, store.keys, ApiKey, "API keys", "keys", "keys")
@@ -88,15 +89,15 @@ class KeysView(EditableView, BulkView):
 
     def state(self, document: Any) -> SecretState:
         parts = {name: document.value(name) for name in PARTS}
-        shown = self.allows("edit")
-        return state_of(self.store.secrets.decrypt, self.owner_id(document), parts, PARTS, shows_mask=shown)
+        told = self.allows("edit")
+        return state_of(self.store.secrets.decrypt, self.owner_id(document), parts, PARTS, tells=told, shows_mask=told)
 
     def state_in_list(self, key_id: str) -> SecretState:
         """The same for a row; a record that cannot be read must not take the list along."""
         try:
             document = self.repository.find_by_id(key_id)
         except StoreError as error:
-            return SecretState(True, error)
+            return SecretState(True, error, is_told=self.allows("edit"))
         return self.state(document) if document is not None else SecretState(False)
 
     # -------------------------------------------------------------- list and details

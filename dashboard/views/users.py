@@ -99,12 +99,12 @@ class UsersView(EditableView):
         return {"owned": owned, "secrets": self.secrets(document), "modes": MODES, "styles": STYLES}
 
     def secrets(self, document: Any) -> dict[str, SecretState]:
-        """Whether the encrypted values of a user are there and can be read; nothing of the values."""
+        """Whether a user's encrypted values are there and, for who may edit, can be read; nothing of the values."""
         known = {name: document.value(name) for name in (*TOTP_SECRET, *BACKUP_CODES)}
-        secrets = self.store.secrets
+        secrets, told = self.store.secrets, self.allows("edit")
         return {
-            "TOTP secret": state_of(secrets.decrypt, document.id, known, TOTP_SECRET),
-            "Backup codes": state_of(secrets.decrypt_codes, document.id, known, BACKUP_CODES),
+            "TOTP secret": state_of(secrets.decrypt, document.id, known, TOTP_SECRET, tells=told),
+            "Backup codes": state_of(secrets.decrypt_codes, document.id, known, BACKUP_CODES, tells=told),
         }
 
     def shown(self, field: Any, sent: Sent | None) -> str:

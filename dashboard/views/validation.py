@@ -1,6 +1,7 @@
 """Validation: are both sides the same? What is not, down to the characters, and repairing it either way."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from store.errors import NotFoundError
 from store.jobs import DONE, Job
 from store.mapping import MAPPINGS
 from store.tables import MODELS
-from store.validation.report import Report
+from store.validation.report import Report, SecretCount
 from store.work import fingerprint, planned_repair
 
 ROWS_ON_A_PAGE = 50
@@ -75,10 +76,10 @@ class ValidationView(JobPages):
             "validation/index.html",
             active=self.active(),
             last=last,
-            findings=Findings(Report.from_json(result)) if result else None,
+            findings=self.findings(result) if result else None,
             cut=result["cut"] if result else {},
             history=history,
-            runs=trend(history),
+            runs=trend(history, with_secrets=self.allows("start")),
             models=list(MODELS),
         )
 
@@ -92,7 +93,7 @@ class ValidationView(JobPages):
     def job_context(self, job: Job) -> dict[str, Any]:
         context = super().job_context(job)
         if context["result"] is not None:
-            context["findings"] = Findings(Report.from_json(context["result"]))
+            context["findings"] = self.findings(context["result"])
             context["cut"] = context["result"].get("cut", {})
         return context
 
@@ -152,7 +153,12 @@ class ValidationView(JobPages):
         job = self.asked_job()
         if (result := self.store.jobs.result(job.id)) is None:
             raise NotFoundError("The report of this validation was not kept.", hint="Validate anew.")
-        return job, Findings(Report.from_json(result))
+        return job, self.findings(result)
+
+    def findings(self, result: dict[str, Any]) -> Findings:
+        """What a validation found; for viewers without what became of secrets."""
+        report = Report.from_json(result)
+        return Findings(report if self.allows("start") else replace(report, secrets=SecretCount()))
 
     def names_of(self, entities: Iterable[Entity]) -> dict[Entity, str]:
         """What people call these records, as far as the database knows."""

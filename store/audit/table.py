@@ -15,6 +15,7 @@ from store.database import Database, containing
 from store.documents.base import now
 from store.errors import NotFoundError, StoreError
 from store.rows import chunks
+from store.statements import Statement
 
 log = logging.getLogger("tandem.audit")
 
@@ -87,7 +88,8 @@ class Audit:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._table = database.own.audit
-        self._inserting = sa.insert(self._table).inline()  # made once: it is on the way of every write
+        values = {one.name: sa.bindparam(one.name, type_=one.type) for one in self._table.c if one.name != "id"}
+        self._add = Statement(lambda _: sa.insert(self._table).inline().values(values))
         # Keeps what the database does not take now, where the files are what counts.
         self.otherwise: Callable[[Sequence[dict[str, Any]]], None] | None = None
 
@@ -127,7 +129,7 @@ class Audit:
         """Write rows that belong together; many become one for people, and one each behind it."""
         if len(rows) < GROUPED_FROM:
             for row in rows:
-                connection.execute(self._inserting, row)
+                self._add.change(connection, **row)
             return
         made = connection.execute(sa.insert(self._table), _head(rows, summary)).inserted_primary_key
         assert made

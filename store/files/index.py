@@ -22,6 +22,7 @@ from store.files.replace import Write
 from store.files.shelves import Entity
 from store.files.side import JsonSide
 from store.files.system import Signature, told_as_json_side
+from store.statements import Statement, among
 
 VERSION = "4"  # another version's index is thrown away
 FULL_LOOK_S = 2.0  # a file changed in place, without its folder changing, is noticed in lists after at most so long
@@ -34,6 +35,13 @@ _FOR_LISTS = [
     for name, key in (("name", "name COLLATE NOCASE"), ("createdAt", '"createdAt"'), ("updatedAt", '"updatedAt"'))
 ]
 
+_SIGNED = ("path", *Signature._fields)
+_KNOWN = Statement(
+    lambda dialect: sa.select(*(intake.files.c[name] for name in _SIGNED)).where(
+        among(dialect, intake.files.c.path, "paths")
+    )
+)
+
 
 class JsonIndex:
     """The index of one JSON side. ``database`` has Quilltap's tables, with their rules, filled from the files."""
@@ -43,6 +51,7 @@ class JsonIndex:
         self._path = side.own_dir / "index.sqlite"
         self._mutex = threading.RLock()
         self._looked_at = float("-inf")
+        self._places = {folder: side.data_dir / folder for shelf in SHELVES.values() for folder in shelf.folders()}
         self._folders: dict[str, tuple[int, int] | None] = {}
         self.database = self._open()
 
@@ -128,17 +137,14 @@ class JsonIndex:
     def _folder_times(self) -> dict[str, tuple[int, int] | None]:
         """mtime and inode per folder; None where it changed so lately that it may do so again unseen."""
         times: dict[str, tuple[int, int] | None] = {}
-        for shelf in SHELVES.values():
-            for folder in shelf.folders():
-                if folder in times:
-                    continue
-                try:
-                    status = self._side.system.signature(self._side.data_dir / folder)
-                except FileNotFoundError:
-                    times[folder] = (0, 0)
-                    continue
-                settled = time.time_ns() - status.mtime_ns > SETTLED_NS
-                times[folder] = (status.mtime_ns, status.inode) if settled else None
+        for folder, place in self._places.items():
+            try:
+                status = self._side.system.signature(place)
+            except FileNotFoundError:
+                times[folder] = (0, 0)
+                continue
+            settled = time.time_ns() - status.mtime_ns > SETTLED_NS
+            times[folder] = (status.mtime_ns, status.inode) if settled else None
         return times
 
     def _moved(self, entities: Collection[Entity]) -> bool:
@@ -148,8 +154,7 @@ class JsonIndex:
         if not paths:
             return False
         with self.database.read() as connection:
-            found = connection.execute(sa.select(intake.files).where(intake.files.c.path.in_(paths)))
-            known = {row.path: intake.signature_of(row) for row in found}
+            known = {path: Signature(*known) for path, *known in _KNOWN.read(connection, paths=list(paths))}
         for path in paths:
             try:
                 current = self._side.system.signature(self._side.data_dir / path)

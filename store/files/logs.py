@@ -6,6 +6,7 @@ Anything else that is bad is damage: it is told by its line, its neighbours stay
 anew.
 """
 
+import io
 import re
 import zlib
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ from urllib.parse import unquote
 
 from store import codec
 from store.documents import ContextSummary, Message
-from store.documents.base import Document, with_unknown
+from store.documents.base import Document, known, with_unknown
 from store.errors import StoreError, UnreadableError
 from store.files.replace import Append
 from store.files.shelves import Plan, Record, check_name, file_name, parse_object, read_or_none, understand
@@ -24,9 +25,11 @@ from store.files.system import System
 
 FOLDER: Final = "chats"
 INDEX: Final = f"{FOLDER}/index.jsonl"
-BLOCK = 64 * 1024  # bytes read at once from a file's end
+BLOCK = 64 * 1024  # bytes read at once from a file's end, at first; a line seldom has more than LINE
+LINE = 2048
 _EVENTS: Final[dict[str, type[Document]]] = {"message": Message, "context-summary": ContextSummary}
 _CRC = re.compile(rb'(?P<only>,"extras":\{|,)"crc":"(?P<crc>[0-9a-f]{8})"\}\}\Z')
+_CRC_BYTES = len(b',"extras":{"crc":"00000000"}}')  # at most, of what the pattern finds
 Key = tuple[str, tuple[int, ...], str]
 
 
@@ -65,7 +68,7 @@ def _check_crc(record: Record, data: bytes) -> str | None:
     """What is wrong with a line's checksum; None when it is right, or when there is none."""
     if (told := _crc_of(record)) is None:
         return None
-    match = _CRC.search(data)
+    match = _CRC.search(data, max(0, len(data) - _CRC_BYTES))
     if match is None or match["crc"].decode() != told:
         return "its checksum is not at its end: somebody else has written it anew"
     bare = data[: match.start()] + (b"}" if match["only"].startswith(b',"extras"') else b"}}")
@@ -218,7 +221,7 @@ def _last_lines(system: System, path: Path, size: int, count: int) -> tuple[byte
     """The last ``count`` whole lines of a file and what follows them, and the offset at which they begin."""
     data, start = b"", size
     while start > 0 and data.count(b"\n") <= count:
-        step = min(max(BLOCK, len(data)), start)
+        step = min(max(min(count * LINE, BLOCK), len(data)), start)
         start -= step
         data = system.read_from(path, start, step) + data
     begin = data.rfind(b"\n") + 1
@@ -245,33 +248,61 @@ def plan_whole(
             if records is None:
                 return Plan({}, {}), b""
             check_name(path)
-        log = parse(path, old or b"", known_good)
+        log, kept = Log(), _Kept()
+        for event in scan(log, path, old or b"", known_good):
+            kept.add(event)
         if log.bad:
             raise log.bad[0]
     except StoreError as error:
         return Plan({}, {entity: error}), b""
     if records is None:
         return Plan({path: None}, {}), log.torn
-    new = _merged(log, records)
-    if old is None or new != old:
-        return Plan({path: new}, {}), log.torn
+    new = _rewritten(old or b"", kept.merged(records))
+    if old is None or new is not None:
+        return Plan({path: new or b""}, {}), log.torn
     # Perhaps a killed process wrote it, and it is not on the disk yet.
     return Plan({path: Append(len(old), b"")}, {}), b""
 
 
-def _merged(log: Log, records: Iterable[Record]) -> bytes:
-    """The lines of the new messages, and between them what else the file holds."""
-    others = [event for event in log.events if not isinstance(event.document, Message)]
-    before = {event.record["id"]: event for event in log.messages}
-    lines: list[bytes] = []
-    for record in records:
-        while others and _moment(others[0]) < record["createdAt"]:
-            lines.append(others.pop(0).data + b"\n")
-        old = before.get(record["id"])
-        if old is not None:
-            record = with_unknown(Message, record, _without_crc(old.record))
-        lines.append(line(record))
-    return b"".join([*lines, *(event.data + b"\n" for event in others)])
+def _rewritten(old: bytes, lines: Iterable[bytes]) -> bytes | None:
+    """What the lines are together; None when that is what there was. While they are the same, they are not held."""
+    same, new = 0, io.BytesIO()
+    for one in lines:
+        if new.tell() == 0 and old.startswith(one, same):
+            same += len(one)
+            continue
+        if new.tell() == 0:
+            new.write(old[:same])
+        new.write(one)
+    if new.tell() == 0:
+        return None if same == len(old) else old[:same]
+    return new.getvalue()
+
+
+class _Kept:
+    """What of a file's events outlives writing it anew: those that are no messages, and of messages the keys that a
+    later Quilltap added."""
+
+    def __init__(self) -> None:
+        self._others: list[Event] = []
+        self._grown: dict[str, Record] = {}
+
+    def add(self, event: Event) -> None:
+        """The next event of the file."""
+        if not isinstance(event.document, Message):
+            self._others.append(event)
+        elif known(Message, event.record) != event.record:
+            self._grown[event.document.id] = _without_crc(event.record)
+
+    def merged(self, records: Iterable[Record]) -> Iterator[bytes]:
+        """The lines of the new messages, and between them what else the file holds."""
+        for record in records:
+            while self._others and _moment(self._others[0]) < record["createdAt"]:
+                yield self._others.pop(0).data + b"\n"
+            if record["id"] in self._grown:
+                record = with_unknown(Message, record, self._grown[record["id"]])
+            yield line(record)
+        yield from (event.data + b"\n" for event in self._others)
 
 
 def _moment(event: Event) -> str:

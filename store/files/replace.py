@@ -61,6 +61,9 @@ def write_all(system: System, root: Path, changes: Iterable[tuple[Path, Write]])
             place = path.parent
             if isinstance(data, Append):
                 append(system, path, data)
+                # What grows is there, and its folder as it was. Whether it was made sure of is all an empty one asks.
+                if data.data and data.offset:
+                    continue
             elif data is not None:
                 system.rename(temporaries[path], path)
                 if isinstance(data, CopyOf):  # where both are names of one file already, renaming does nothing

@@ -147,13 +147,14 @@ def _names_offset(record: Any) -> bool:
     """Whether a moment with an offset may be in a record. Quilltap refuses those, and as text they sort elsewhere."""
     if isinstance(record, list):
         return any(map(_names_offset, record))
-    if not isinstance(record, dict):
-        return False
-    return any(
-        key in _MOMENTS and not value.endswith("Z") if isinstance(value, str) else _names_offset(value)
-        for key, value in record.items()
-        if value.__class__ in (str, dict, list) and key not in _FREE_FORM
-    )
+    if isinstance(record, dict):
+        for key, value in record.items():
+            if value.__class__ is str:
+                if key in _MOMENTS and not value.endswith("Z"):
+                    return True
+            elif value.__class__ in (dict, list) and key not in _FREE_FORM and _names_offset(value):
+                return True
+    return False
 
 
 def _in_utc(record: Any, understood: Any) -> Any:

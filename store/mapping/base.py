@@ -64,15 +64,14 @@ class Mapping:
 
     def check(self, rows: Rows) -> tuple[Document, Record]:
         """The document and the record of rows. Raises InvalidRecordError that names record and field."""
-        label = self.document.called(rows[self.main.name][0])
         problems = {
             column: value.error.message.rstrip(".")
             for row in rows[self.main.name]
             for column, value in row.items()
-            if isinstance(value, Unusable)
+            if value.__class__ is Unusable
         }
         if problems:
-            raise InvalidRecordError(label, problems)
+            raise InvalidRecordError(self.document.called(rows[self.main.name][0]), problems)
         record = self.to_record(rows)
         return self.document.check(record), record
 

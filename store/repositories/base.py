@@ -149,11 +149,11 @@ class Repository(Generic[D]):
                 return self._document(old)
             if "updatedAt" not in fields and "updatedAt" in self._main.c:
                 new[self._main.name][0]["updatedAt"] = moment
-            self._document(new)
+            document = self._document(new)
             self._before_write(connection, new)
             rows.save(connection, self._mapping, old, new)
             note_updated(self._mapping, old, new)
-            return self._reload(connection, record_id) if self._mapping.parents else self._document(new)
+            return self._reload(connection, record_id) if self._mapping.parents else document
 
         return self._change(work, [record_id])
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Dialect
 
 from store import capture, codec, rows
 from store.audit import Change, noted
@@ -28,12 +28,18 @@ from store.mapping import Row, Rows
 from store.mapping.messages import MESSAGES
 from store.repositories.attachments import attach
 from store.repositories.contract import Found, MessagesPage, Result
+from store.statements import Statement, read
 from store.tables.chats import chats
 from store.tables.messages import messages
 
 NO_SWIPE = -(2**31)  # sorts before every swipeIndex: nothing comes before something
 MAX_PAGE_SIZE = 500
 _SWIPE = sa.func.coalesce(messages.c.swipeIndex, NO_SWIPE)
+_OF_CHAT = messages.c.chatId == sa.bindparam("chat", type_=sa.Text)
+_MADE = messages.c.createdAt
+_CHAT = Statement(lambda _: sa.select(chats.c.id).where(chats.c.id == sa.bindparam("chat", type_=sa.Text)))
+_ADD = Statement(lambda _: sa.insert(messages))
+_NEWEST = Statement(lambda _: sa.select(_MADE).where(_OF_CHAT).order_by(_MADE.desc()).limit(1))
 
 
 class Conversations:
@@ -59,16 +65,21 @@ class Conversations:
         """The last messages of a chat, or those before a page's ``before``; what else the chat holds is not read."""
         size = min(max(limit, 1), MAX_PAGE_SIZE)
         with self._backend.reading([("chat", chat_id)]) as connection:
-            keys = connection.execute(_backwards(connection, chat_id, before).limit(size + 1)).all()
-            loaded = rows.load(connection, MESSAGES, [key.id for key in keys[:size] if rows.is_sound(key.id)])
-        page = _documents(loaded, [key.id for key in reversed(keys[:size])])
+            keys = _backwards(connection, chat_id, before, size + 1)
+            loaded = rows.load(connection, MESSAGES, [one for one, _, _ in keys[:size] if rows.is_sound(one)])
+        page = _documents(loaded, [one for one, _, _ in reversed(keys[:size])])
         more = len(keys) > size
         unread = [] if before else self._unread(chat_id)
-        return MessagesPage(page, [*page.problems, *unread], _cursor(keys[size - 1]) if more else None)
+        return MessagesPage(page, [*page.problems, *unread], _cursor(*keys[size - 1]) if more else None)
 
     def find_message(self, message_id: str) -> tuple[str, Message] | None:
         """The message and the id of its chat. Raises InvalidRecordError when it is there and cannot be read."""
         with self._backend.reading() as connection:
+            chat_id = connection.scalar(sa.select(messages.c.chatId).where(messages.c.id == message_id))
+        if chat_id is None:
+            return None
+        # Only whose chat is known can be looked at in the files: they may have changed in place just now.
+        with self._backend.reading([("chat", chat_id)]) as connection:
             loaded = rows.load(connection, MESSAGES, [message_id])
         if message_id not in loaded:
             return None
@@ -102,18 +113,18 @@ class Conversations:
         undated = [made for fields, (made, _) in zip(given, new, strict=True) if "createdAt" not in fields]
 
         def work(connection: Connection) -> list[Message]:
-            self._chat_there(connection, chat_id)
-            _put_last(connection, chat_id, [made["messages"][0] for made in undated])
-            if new:
-                connection.execute(sa.insert(messages), [loaded["messages"][0] for loaded, _ in new])
-            attached = [(loaded["messages"][0]["id"], ids) for loaded, ids in new if ids]
-            for message_id, ids in attached:
+            newest = self._newest(connection, chat_id)
+            _put_behind(newest, [made["messages"][0] for made in undated])
+            documents = {loaded["messages"][0]["id"]: _document(loaded) for loaded, _ in new}
+            for loaded, _ in new:
+                _ADD.change(connection, **loaded["messages"][0])
+            attached = {loaded["messages"][0]["id"]: ids for loaded, ids in new if ids}
+            for message_id, ids in attached.items():
                 attach(connection, chat_id, message_id, ids)
-            again = rows.load(connection, MESSAGES, [message_id for message_id, _ in attached]) if attached else {}
-            now_there = [again.get(loaded["messages"][0]["id"], loaded) for loaded, _ in new]
-            for loaded in now_there:
-                note_created(MESSAGES, loaded)
-            return [_document(loaded) for loaded in now_there]
+            again = rows.load(connection, MESSAGES, list(attached)) if attached else {}
+            for loaded, _ in new:
+                note_created(MESSAGES, again.get(loaded["messages"][0]["id"], loaded))
+            return list({**documents, **{one: _document(loaded) for one, loaded in again.items()}}.values())
 
         return self._backend.changing(work, lambda _: [("chat", chat_id)])
 
@@ -159,7 +170,7 @@ class Conversations:
         """Delete every message of a chat; how many there were."""
 
         def work(connection: Connection) -> int:
-            self._chat_there(connection, chat_id)
+            self._newest(connection, chat_id)
             if doubt := self._backend.doubt(capture.LOG, chat_id):
                 raise doubt
             gone = connection.execute(sa.delete(messages).where(messages.c.chatId == chat_id)).rowcount
@@ -186,7 +197,8 @@ class Conversations:
             number = connection.scalar(highest.where(*mine))
             place = {"swipeGroupId": group, "swipeIndex": (number or 0) + 1, "createdAt": row["createdAt"]}
             loaded, ids = _new(chat_id, {"role": row["role"], **fields, **place, "id": new_id})
-            connection.execute(sa.insert(messages), loaded["messages"])
+            _document(loaded)
+            _ADD.change(connection, **loaded["messages"][0])
             if ids:
                 attach(connection, chat_id, new_id, ids)
             made = rows.load(connection, MESSAGES, [new_id])[new_id]
@@ -208,20 +220,26 @@ class Conversations:
             raise next((problem for problem in unreadable if problem.line is None), missing)
         return loaded[message_id]["messages"][0]["chatId"], loaded[message_id]
 
-    def _chat_there(self, connection: Connection, chat_id: str) -> None:
-        if connection.scalar(sa.select(chats.c.id).where(chats.c.id == chat_id)) is None:
+    def _newest(self, connection: Connection, chat_id: str) -> str | None:
+        """The moment of a chat's last message; None without one. Raises NotFoundError without the chat."""
+        there, last = read(connection, (_CHAT, {"chat": chat_id}), (_NEWEST, {"chat": chat_id}))
+        if not there:
             raise self._backend.doubt("chat", chat_id) or NotFoundError(f"There is no chat {chat_id} (any more).")
+        return last[0][0] if last else None
 
     def _unread(self, chat_id: str) -> list[StoreError]:
         """The lines of the chat's file that cannot be read; which messages they were cannot be told."""
         path = logs.log_path(chat_id)
-        found = [problem for kind in ("chat", "log") for problem in self._backend.problems(kind)]
+        found = self._backend.problems("chat", capture.LOG)
         return [problem for problem in found if isinstance(problem, UnreadableError) and problem.path == path]
 
     def _ids(self, chat_id: str, group_id: str | None = None) -> list[str]:
         with self._backend.reading([("chat", chat_id)]) as connection:
-            found = connection.execute(_backwards(connection, chat_id, None, group_id)).all()
-        return [key.id for key in reversed(found)]
+            if group_id is None:
+                found = _EVERY.read(connection, chat=chat_id)
+            else:
+                found = _SWIPES.read(connection, chat=chat_id, group=group_id)
+        return [one for one, _, _ in reversed(found)]
 
     def _found(self, ids: Sequence[str]) -> Found[Message]:
         with self._backend.reading() as connection:
@@ -229,27 +247,54 @@ class Conversations:
         return _documents(loaded, ids)
 
 
-def _backwards(connection: Connection, chat_id: str, before: str | None, group_id: str | None = None) -> sa.Select[Any]:
-    """The keys of a chat's messages, or of a group of swipes, from its end, or from before a cursor."""
-    # By code point on both databases.
-    record_id = messages.c.id if connection.dialect.name == "sqlite" else messages.c.id.collate("C")
+def _keys(dialect: Dialect, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """What messages are sorted by, from the end."""
     column = messages.c
-    keys = sa.select(column.id, column.createdAt, _SWIPE.label("swipe"))
-    if group_id is None:
-        keys = keys.where(column.chatId == chat_id)
-    else:
-        # By the index of groups alone: SQLite would otherwise walk the whole chat for the sake of the order.
-        keys = keys.where(column.swipeGroupId == group_id, sa.func.coalesce(column.chatId, "") == chat_id)
-    if before:
-        moment, swipe, last = _read_cursor(before)
-        same = sa.or_(swipe > _SWIPE, sa.and_(sa.literal(swipe) == _SWIPE, record_id < last))
-        earlier = sa.or_(column.createdAt < moment, same)
-        keys = keys.where(column.createdAt <= moment, earlier)
-    return keys.order_by(column.createdAt.desc(), _SWIPE.desc(), record_id.desc())
+    return (
+        sa.select(column.id, column.createdAt, _SWIPE)
+        .where(*conditions)
+        .order_by(column.createdAt.desc(), _SWIPE.desc(), _by_code_point(dialect).desc())
+    )
 
 
-def _cursor(key: Any) -> str:
-    return f"{key.createdAt}~{key.swipe}~{key.id}"
+def _by_code_point(dialect: Dialect) -> sa.ColumnElement[str]:
+    return messages.c.id if dialect.name == "sqlite" else messages.c.id.collate("C")
+
+
+def _earlier(dialect: Dialect) -> sa.Select[Any]:
+    """Those before a place in the chat."""
+    moment = sa.bindparam("moment", type_=_MADE.type)
+    swipe = sa.bindparam("swipe", type_=sa.Integer)
+    last = sa.bindparam("last", type_=sa.Text)
+    same = sa.or_(swipe > _SWIPE, sa.and_(swipe == _SWIPE, _by_code_point(dialect) < last))
+    made = messages.c.createdAt
+    return _keys(dialect, _OF_CHAT, made <= moment, sa.or_(made < moment, same)).limit(_COUNT)
+
+
+_COUNT = sa.bindparam("count", type_=sa.Integer)
+_EVERY = Statement(lambda dialect: _keys(dialect, _OF_CHAT))
+_LAST = Statement(lambda dialect: _keys(dialect, _OF_CHAT).limit(_COUNT))
+_BEFORE = Statement(_earlier)
+# By the index of groups alone: SQLite would otherwise walk the whole chat for the sake of the order.
+_SWIPES = Statement(
+    lambda dialect: _keys(
+        dialect,
+        messages.c.swipeGroupId == sa.bindparam("group", type_=sa.Text),
+        sa.func.coalesce(messages.c.chatId, "") == sa.bindparam("chat", type_=sa.Text),
+    )
+)
+
+
+def _backwards(connection: Connection, chat_id: str, before: str | None, count: int) -> list[list[Any]]:
+    """Id, moment and swipe of a chat's last messages, or of those before a cursor, from the end."""
+    if before is None:
+        return _LAST.read(connection, chat=chat_id, count=count)
+    moment, swipe, last = _read_cursor(before)
+    return _BEFORE.read(connection, chat=chat_id, moment=moment, swipe=swipe, last=last, count=count)
+
+
+def _cursor(message_id: str, moment: str, swipe: int) -> str:
+    return f"{moment}~{swipe}~{message_id}"
 
 
 def _read_cursor(text: str) -> tuple[str, int, str]:
@@ -271,21 +316,18 @@ def _documents(loaded: dict[str, Rows], ids: Sequence[str]) -> Found[Message]:
     found: Found[Message] = Found()
     for message_id in ids:
         try:
-            if not rows.is_sound(message_id):
-                raise rows.unsound("message", message_id)
             if message_id in loaded:
                 found.append(_document(loaded[message_id]))
+            elif not rows.is_sound(message_id):
+                raise rows.unsound("message", message_id)
         except InvalidRecordError as error:
             found.problems.append(error)
     return found
 
 
-def _put_last(connection: Connection, chat_id: str, new: list[Row]) -> None:
+def _put_behind(last: str | None, new: list[Row]) -> None:
     """Move what was made at the very moment of the chat's last message behind it. That one may have been moved as well,
     so it lies a little ahead; a message dated far ahead moves nothing."""
-    moment = messages.c.createdAt
-    newest = sa.select(moment).where(messages.c.chatId == chat_id).order_by(moment.desc()).limit(1)
-    last = connection.scalar(newest) if new else None
     if last is None:
         return
     try:
@@ -299,14 +341,13 @@ def _put_last(connection: Connection, chat_id: str, new: list[Row]) -> None:
 
 
 def _new(chat_id: str, fields: dict[str, Any]) -> tuple[Rows, list[str]]:
-    """The rows of a new message and the ids of its attachments. Raises InvalidRecordError."""
+    """The rows of a new message, not yet checked, and the ids of its attachments. Raises InvalidRecordError for what is
+    no field or no list of ids."""
     given = dict(fields)
     attachments = _ids_in(given.pop("attachments", ()))
     blank = MESSAGES.blank(given.pop("id", None) or str(uuid.uuid4()), now())
     blank["messages"][0]["chatId"] = chat_id
-    loaded = _with_fields(blank, given)
-    _document(loaded)
-    return loaded, attachments
+    return _with_fields(blank, given), attachments
 
 
 def _ids_in(attachments: Any) -> list[str]:

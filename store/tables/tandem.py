@@ -22,6 +22,7 @@ class OwnTables:
     state: Table
     accounts: Table
     sessions: Table
+    recovery_codes: Table
     attempts: Table
     jobs: Table
     audit: Table
@@ -56,6 +57,12 @@ def own_tables(dialect: str) -> OwnTables:
         Column("disabled", Boolean, nullable=False),
         Column("created_at", Moment, nullable=False),
         Column("updated_at", Moment, nullable=False),
+        Column("last_sign_in_at", Moment),
+        # Keys of authenticator apps, encrypted under SECRET_KEY: the one in use, and one that waits for its first code.
+        Column("totp_secret", Text),
+        Column("totp_pending", Text),
+        Column("totp_since", Moment),
+        Column("totp_last_step", BigInteger),  # the time step of the last code taken; no code of it or before counts
         Index(f"{prefix}accounts_name_lower_key", "name_lower", unique=True),
     )
     sessions = table(
@@ -67,7 +74,14 @@ def own_tables(dialect: str) -> OwnTables:
         Column("last_seen_at", Moment, nullable=False),
         Column("address", Text, nullable=False),
         Column("user_agent", Text, nullable=False),
+        Column("proved_at", Moment),  # when its person last gave the password, and the code where there is one
         Index(f"{prefix}sessions_account_id_idx", "account_id"),
+    )
+    recovery_codes = table(
+        "recovery_codes",  # those not used yet
+        Column("code_hash", Text, primary_key=True),
+        Column("account_id", Text, ForeignKey(accounts.c.id, ondelete="CASCADE"), nullable=False),
+        Index(f"{prefix}recovery_codes_account_id_idx", "account_id"),
     )
     attempts = table(
         "attempts",
@@ -103,7 +117,7 @@ def own_tables(dialect: str) -> OwnTables:
         sqlite_autoincrement=True,
     )
     audit = table("audit", *_audit_columns(), *_audit_indexes(f"{prefix}audit"))
-    return OwnTables(metadata, outbox, state, accounts, sessions, attempts, jobs, audit)
+    return OwnTables(metadata, outbox, state, accounts, sessions, recovery_codes, attempts, jobs, audit)
 
 
 def _audit_columns() -> list[Column[Any]]:

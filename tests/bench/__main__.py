@@ -65,11 +65,12 @@ def chats_on_sqlite(base: Path) -> list[Row]:
         else:
             store.fill_json_side()
             rows += chats.last_in_file(folder)
-            rows.append(chats.last_in_sql(store, sqlite3.connect(folder / "quilltap.sqlite"), "?", "SQLite"))
+            rows += chats.last_in_sql(store, sqlite3.connect(folder / "quilltap.sqlite"), "?", "SQLite")
         rows += chats.appends(store, folder, "SQLite", insert)
         store.close()
     store = open_at(folder, url, "json")
-    rows.append(chats.last_in_json_mode(store, folder))
+    rows += chats.last_in_json_mode(store, folder)
+    rows += chats.appends(store, folder, "files", lambda number: None)
     store.close()
     return rows + memory.paging(folder)
 
@@ -83,7 +84,7 @@ def chats_on_postgresql(base: Path, url: str) -> list[Row]:
     store.close()
     store = open_at(folder, spelled, "dual")
     store.fill_json_side()
-    rows = [chats.last_in_sql(store, psycopg.connect(url, autocommit=True), "%s", "PostgreSQL")]
+    rows = chats.last_in_sql(store, psycopg.connect(url, autocommit=True), "%s", "PostgreSQL")
     rows += chats.appends(store, folder, "PostgreSQL", chats.postgresql_insert(url))
     store.close()
     return rows

@@ -9,6 +9,7 @@ import orjson
 import psycopg
 
 from store import Store
+from store.documents import Message
 from store.files import logs
 from store.files.system import System
 from tests.bench.floors import append_file
@@ -76,19 +77,20 @@ def _append(store: Store, size: int) -> Callable[[int], None]:
 
 
 def appends(store: Store, folder: Path, name: str, insert: Insert) -> list[Row]:
-    """One message more; the floor is one durable INSERT and, in `dual`, one durable append of the same bytes."""
+    """One message more; the floor is one durable INSERT, one durable append of the same bytes, or in `dual` both."""
     row = message(LONG, 0)
     data = logs.line({"type": "message", **{key: value for key, value in row.items() if key != "chatId"}})
-    dual = store.settings.data_backend == "dual"
+    backend = store.settings.data_backend
     numbers = iter(range(10**9))
 
     def floor(number: int) -> None:
-        insert(next(numbers))
-        if dual:
+        if backend != "json":
+            insert(next(numbers))
+        if backend != "sql":
             append_file(folder / "floor.jsonl", data)
 
-    goal = "<= 1.4x" if dual else "<= 1.5x"
-    label = f"append to a chat of {{:,}}, {store.settings.data_backend}, {name}"
+    goal = "<= 1.4x" if backend == "dual" else "<= 1.5x"
+    label = f"append to a chat of {{:,}}, {backend}, {name}"
     rows = [compare(label.format(size), goal, _append(store, size), floor, CALLS) for size in (SHORT, LONG)]
     flat = f"the same, {LONG:,} against {SHORT}"
     return [*rows, compare(flat, "<= 1.2x", _append(store, LONG), _append(store, SHORT), CALLS)]
@@ -105,6 +107,27 @@ def _tail(path: Path) -> Callable[[int], None]:
     return floor
 
 
+def _checked(floor: Callable[[int], None]) -> Callable[[int], None]:
+    """The floor of who wants documents and not rows: 50 of them are checked besides."""
+    kept = ("id", "role", "content", "createdAt")
+    records = [{"type": "message", **{key: message(LONG, n)[key] for key in kept}} for n in range(50)]
+    blank = dict.fromkeys(("rawResponse", "tokenCount", "swipeGroupId", "swipeIndex"))
+
+    def checking(number: int) -> None:
+        floor(number)
+        assert all(Message.check({**blank, "attachments": [], **record}) for record in records)
+
+    return checking
+
+
+def _last(label: str, product: Callable[[int], None], floor: Callable[[int], None]) -> list[Row]:
+    """Against what is least for anybody, and against what is least for documents that were checked."""
+    return [
+        compare(f"{label}, floor: unchecked", "-", product, floor, 100),
+        compare(f"{label}, floor: documents", "<= 2x", product, _checked(floor), 100),
+    ]
+
+
 def last_in_file(folder: Path) -> list[Row]:
     """The last 50 messages of a chat's file; the floor parses the lines of its last 64 KB."""
     system, root = System(), folder / "data"
@@ -117,7 +140,7 @@ def last_in_file(folder: Path) -> list[Row]:
 
     floor = _tail(root / logs.log_path(chat_id(LONG)))
     return [
-        compare(f"last 50 of {LONG:,}, the file", "<= 2x", product(LONG), floor, 100),
+        *_last(f"last 50 of {LONG:,}, the file", product(LONG), floor),
         compare(f"the same, {LONG:,} against {SHORT}", "<= 1.2x", product(LONG), product(SHORT), 100),
     ]
 
@@ -129,18 +152,17 @@ def _page(store: Store) -> Callable[[int], None]:
     return product
 
 
-def last_in_sql(store: Store, database: Any, mark: str, name: str) -> Row:
+def last_in_sql(store: Store, database: Any, mark: str, name: str) -> list[Row]:
     """The last page of a chat out of SQL; the floor is the driver's rows."""
     statement = f'SELECT {COLUMNS} FROM messages WHERE "chatId" = {mark} ORDER BY "createdAt" DESC, id DESC LIMIT 50'
 
     def floor(number: int) -> None:
         assert len(database.execute(statement, (chat_id(LONG),)).fetchall()) == 50
 
-    label = f"last 50 of {LONG:,}, messages_page, dual, {name}"
-    return compare(label, "<= 2x", _page(store), floor, 100)
+    return _last(f"last 50 of {LONG:,}, dual, {name}", _page(store), floor)
 
 
-def last_in_json_mode(store: Store, folder: Path) -> Row:
+def last_in_json_mode(store: Store, folder: Path) -> list[Row]:
     """The last page in `json` mode; the floor as for the file."""
     floor = _tail(folder / "data" / logs.log_path(chat_id(LONG)))
-    return compare(f"last 50 of {LONG:,}, messages_page, json", "<= 2x", _page(store), floor, 100)
+    return _last(f"last 50 of {LONG:,}, json", _page(store), floor)

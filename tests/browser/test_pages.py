@@ -38,6 +38,14 @@ PATHS = (
     "/admin/audit/entry?id={entry}",
     "/admin/characters/history/?id={characters}",
     "/admin/characters/change/?entry={entry}",
+    "/admin/people/",
+    "/admin/people/new",
+    "/admin/people/person?id={accounts}",
+    "/admin/rules/",
+    "/account/",
+    "/account/password",
+    "/account/two-factor",
+    "/reauth?next=/account/",
     "/admin/nowhere",
 )  # fmt: skip
 
@@ -47,7 +55,7 @@ def ids(running: Running) -> dict[str, str]:
     with closing(sqlite3.connect(running.folder / "instance" / "tandem.sqlite")) as connection:
         tables = {name: name for name in ("characters", "personas", "tags", "users", "chats", "messages")}
         tables |= {"profiles": "connection_profiles", "image-profiles": "image_profiles"}
-        tables["entry"] = "tandem_audit WHERE kind = 'character'"
+        tables |= {"accounts": "tandem_accounts", "entry": "tandem_audit WHERE kind = 'character'"}
         return {
             name: connection.execute(f"SELECT id FROM {table} ORDER BY id").fetchone()[0]
             for name, table in tables.items()

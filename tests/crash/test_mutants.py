@@ -52,7 +52,7 @@ class AllEntriesOfTheRecord(Met):
 class StateBeforeEntries(Met):
     """Reads what is to be written first, and then what waits."""
 
-    def _drain(self, totals: bool) -> dict[Entity, StoreError]:
+    def _drain(self, totals: bool, at_hand: Session | None = None) -> dict[Entity, StoreError]:
         if self.is_empty():
             return {}
         with self._database.session() as session:
@@ -61,7 +61,7 @@ class StateBeforeEntries(Met):
             entries = self._entries(session, 0, totals)
             files, _ = self._side.plan(state[0])
             self._side.write(files)
-            self._acknowledge(session, entries)
+            self._acknowledge(session, list(entries))
         return {}
 
 

@@ -18,12 +18,14 @@ from dashboard.auth import People
 from dashboard.passwords import Passwords
 from dashboard.sessions import Sessions
 from dashboard.throttle import Throttle
+from dashboard.two_factor import TwoFactor
 from store.database import Database
 from tests.factories import lay_database
 
 PASSWORD = "a quiet Tuesday evening"
 PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Mode": "navigate"}
 HTTPS = "https://tandem.example"
+SECRET_KEY = "of the tests"
 
 
 def cheap_passwords(time_cost: int = 1) -> Passwords:
@@ -32,7 +34,8 @@ def cheap_passwords(time_cost: int = 1) -> Passwords:
 
 
 def people_of(database: Database) -> People:
-    return People(Accounts(database, cheap_passwords()), Sessions(database), Throttle(database))
+    second = TwoFactor(database, SECRET_KEY)
+    return People(Accounts(database, cheap_passwords()), Sessions(database), Throttle(database), second)
 
 
 class _Compiled(BytecodeCache):
@@ -70,7 +73,7 @@ def a_tandem(root: Path, **settings: str) -> Iterator[Flask]:
     """The application on an empty library below ``root``."""
     if "DATABASE_URL" not in settings:
         lay_database(root / "instance" / "tandem.sqlite")
-    app = create_app({"DATA_BACKEND": "dual", "SECRET_KEY": "of the tests", "JOBS": "inline", **settings}, root)
+    app = create_app({"DATA_BACKEND": "dual", "SECRET_KEY": SECRET_KEY, "JOBS": "inline", **settings}, root)
     store = app.extensions["tandem_store"]
     app.jinja_env.bytecode_cache = _compiled
     app.extensions["tandem_people"] = people_of(store.database)

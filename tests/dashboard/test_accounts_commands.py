@@ -10,6 +10,7 @@ from flask import Flask
 
 from dashboard.auth import People
 from tests.dashboard.entering import PASSWORD, Visitor, a_tandem, make_account
+from tests.dashboard.proving import Phone
 
 OTHER = "a loud Friday morning"
 
@@ -90,7 +91,8 @@ def test_the_list_is_for_people_and_for_scripts(app: Flask) -> None:
     assert result.stderr == ""
     listed = json.loads(result.stdout)["accounts"]
     assert [(entry["name"], entry["role"], entry["disabled"]) for entry in listed] == accounts(app)
-    assert set(listed[0]) == {"name", "role", "disabled", "createdAt"}
+    facts = {"createdAt", "twoFactorSince", "lastSignInAt", "sessions"}
+    assert set(listed[0]) == {"name", "role", "disabled", *facts}
     assert "argon2" not in result.stdout
 
 
@@ -128,8 +130,73 @@ def test_a_new_password_for_a_disabled_account_says_that_it_stays_so(app: Flask)
     assert "still disabled" in run(app, "reset-password", "Bob", "--password-stdin", typed=OTHER).stdout
 
 
+def test_a_disabled_account_is_enabled_again(app: Flask) -> None:
+    make_account(app)
+    make_account(app, "Bob", "editor")
+    run(app, "disable", "Bob")
+    assert run(app, "enable", "bob").stdout == "“Bob” may sign in again.\n"
+    assert Visitor(app).sign_in("Bob").location == "/admin/"
+
+
+def test_another_role_signs_out_and_the_last_admin_keeps_it(app: Flask) -> None:
+    make_account(app)
+    make_account(app, "Bob", "viewer")
+    bob = Visitor(app)
+    bob.sign_in("Bob")
+    assert "already" in run(app, "change-role", "Bob", "--role", "viewer").stdout
+    assert bob.get("/admin/").status_code == 200
+    told = run(app, "change-role", "bob", "--role", "editor").stdout
+    assert told == "“Bob” has the role editor now, instead of viewer.\n"
+    assert bob.get("/admin/").status_code == 302
+    assert ("Bob", "editor", False) in accounts(app)
+    refused = run(app, "change-role", "Ada", "--role", "viewer")
+    assert refused.exit_code == 1
+    assert "“Ada” is the last admin" in refused.stderr
+    assert run(app, "change-role", "Ada", "--role", "owner").exit_code == 2
+
+
+def test_a_lost_second_factor_is_reset(app: Flask) -> None:
+    ada = make_account(app)
+    assert "nothing was changed" in run(app, "reset-two-factor", "Ada").stdout
+    phone = Phone(app, ada)
+    told = run(app, "list")
+    assert "two-factor" in told.stdout
+    assert json.loads(run(app, "list", "--json").stdout)["accounts"][0]["twoFactorSince"]
+    assert Visitor(app).sign_in().location == "/login/code"
+    told = run(app, "reset-two-factor", "ada")
+    assert told.exit_code == 0
+    assert Visitor(app).sign_in().location == "/admin/"
+    assert not any(code in told.output for code in phone.recovery_codes)
+
+
+def test_sessions_are_shown_and_ended(app: Flask) -> None:
+    make_account(app)
+    assert "signed in nowhere" in run(app, "sessions", "Ada").stdout
+    ada = Visitor(app)
+    ada.sign_in()
+    token = ada.cookie("tandem_session")
+    listed = json.loads(run(app, "sessions", "Ada", "--json").stdout)
+    [session] = listed["sessions"]
+    assert set(session) == {"startedAt", "lastSeenAt", "address", "userAgent"}
+    assert session["address"] == "127.0.0.1"
+    told = run(app, "sessions", "ada")
+    assert "127.0.0.1" in told.stdout
+    assert token not in told.output + json.dumps(listed)
+    assert run(app, "end-sessions", "Ada").stdout == "Ended 1 session of “Ada”.\n"
+    assert ada.get("/admin/").status_code == 302
+    assert run(app, "end-sessions", "Ada").stdout == "Ended no session of “Ada”.\n"
+
+
+@pytest.mark.parametrize("command", ["enable", "reset-two-factor", "sessions", "end-sessions", "disable"])
+def test_who_is_not_there_is_told_with_the_way_to_who_is(app: Flask, command: str) -> None:
+    result = run(app, command, "Nobody")
+    assert result.exit_code == 1
+    assert "There is no account called “Nobody”. See all of them" in result.stderr
+
+
 def test_every_command_explains_itself(app: Flask) -> None:
-    for words in ([], ["create"], ["list"], ["disable"], ["reset-password"]):
+    commands = ("create", "list", "disable", "enable", "change-role", "reset-password", "reset-two-factor")
+    for words in ([], *([command] for command in (*commands, "sessions", "end-sessions"))):
         result = run(app, *words, "--help")
         assert result.exit_code == 0
         assert len(result.stdout.splitlines()) > 3

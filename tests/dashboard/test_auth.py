@@ -1,5 +1,6 @@
 """What nobody allowed is refused: on every address there is, and on those somebody adds and forgets to guard."""
 
+import html
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -179,9 +180,18 @@ def test_a_role_that_does_not_exist_is_a_mistake() -> None:
 
 
 def test_a_refused_person_reads_why(app: Flask) -> None:
-    response = signed_in(app, "viewer").get("/for-admins")
+    viewer = signed_in(app, "viewer")
+    response = viewer.get("/for-admins")
     assert response.status_code == 403
     assert "Your role does not allow this" in response.text
+    assert "It needs the role “admin”; yours is “viewer”." in html.unescape(response.text)
+    assert 'href="/admin/rules/"' in response.text
+    edit = html.unescape(viewer.get("/drawer/edit/").text)
+    assert "It needs the role “editor”; yours is “viewer”." in edit
+    never = signed_in(app, "admin").get("/drawer/new/").text
+    assert "Nobody may do this here, whatever their role." in never
+    script = viewer.get("/for-admins", headers={"Accept": "application/json"}).json
+    assert "It needs the role “admin”" in script["hint"]
 
 
 def test_a_view_can_ask_who_is_here(app: Flask) -> None:

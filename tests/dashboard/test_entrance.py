@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from flask import Flask
 
 from dashboard.auth import People
-from dashboard.entrance import in_words
 from dashboard.security import local_path
+from dashboard.throttle import in_words
 from tests.dashboard.entering import HTTPS, PASSWORD, Visitor, a_tandem, cookies_set, make_account, token_in
 
 WRONG = "wrong wrong wrong"
@@ -81,6 +81,19 @@ def test_what_is_wrong_stands_beside_its_field_and_nothing_is_made(
     assert told in response.text
     assert re.search(rf'<input[^>]*aria-describedby="{field}-error[^>]*name="{field}"', response.text)
     assert value.strip() == "" or PASSWORD not in response.text
+    assert not people(app).accounts.any()
+
+
+def test_who_guesses_the_set_up_token_has_to_wait_and_who_corrects_a_name_has_not(app: Flask, visitor: Visitor) -> None:
+    fields = {"token": setup_token(app), "name": "Ada", "password": PASSWORD, "again": PASSWORD}
+    for _ in range(8):
+        assert visitor.send("/setup", "/setup", {**fields, "name": " "}).status_code == 422
+    for _ in range(5):
+        assert visitor.send("/setup", "/setup", {**fields, "token": "guessed"}).status_code == 422
+    refused = visitor.send("/setup", "/setup", fields)
+    assert refused.status_code == 429
+    assert "Try again in 15 minutes" in refused.text
+    assert int(refused.headers["Retry-After"]) > 0
     assert not people(app).accounts.any()
 
 
@@ -322,7 +335,7 @@ def test_cookies_over_http_are_for_the_server_only(app: Flask, visitor: Visitor)
         assert "Path=/" in line
         assert "Secure" not in line
         assert "Domain" not in line
-    assert "Max-Age=2592000" in lines["tandem_session"]
+    assert "Max-Age=604800" in lines["tandem_session"]
 
 
 def test_cookies_over_https_are_bound_to_this_host(app: Flask) -> None:

@@ -1,5 +1,6 @@
 """Every address, asked by a stranger, a viewer, an editor and an admin, with and without a CSRF token."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,19 +8,22 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from dashboard.rules import Rule, rules_of
 from store.demo import load_demo
 from tests.dashboard.entering import Visitor, a_tandem, make_account, token_in
+from tests.dashboard.proving import time_passes
 
 pytestmark = pytest.mark.slow  # sends many requests
 
 ROLES = ("stranger", "viewer", "editor", "admin")
-EVERYBODY = {"entrance.login", "entrance.setup", "health.healthz", "health.readyz", "static"}
+EVERYBODY = {"entrance.login", "entrance.code", "entrance.setup", "health.healthz", "health.readyz", "static"}
 PROFILES = ("profiles", "image_profiles")
 SIGN_IN = ("accounts", "sessions", "tokens")
 # Endpoint -> who may GET it at least, who may POST it at least. A new endpoint has to be written down here.
 READ = {
     **dict.fromkeys(
-        ["home", "admin.index", "admin.counts", "admin.jump", "entrance.logout", "users.index_view"], "viewer"
+        ["home", "admin.index", "admin.counts", "admin.jump", "entrance.logout", "reauth.page", "users.index_view"],
+        "viewer",
     ),
     **{f"{noun}.{page}": "viewer" for noun in ("characters", "personas", "tags") for page in ("index_view", "suggest")},
     **{f"{noun}.details_view": "viewer" for noun in ("characters", "personas", "tags", "users")},
@@ -46,6 +50,10 @@ READ |= {
     **dict.fromkeys([f"exports.{page}" for page in ("download", "rollback", "import_page")], "admin"),
     **dict.fromkeys([f"validation.{page}" for page in ("index", "job", "model", "record", "report")], "viewer"),
 }
+READ |= {
+    **dict.fromkeys(["account.index", "account.password", "account.two_factor", "rules.index"], "viewer"),
+    **dict.fromkeys(["people.index", "people.new", "people.person"], "admin"),
+}
 NOUNS = ("characters", "personas", "tags", "users", "images", "chats", "messages", *PROFILES, "keys", *SIGN_IN)
 READ |= {
     **{f"{noun}.{page}_view": "viewer" for noun in NOUNS for page in ("history", "change")},
@@ -54,6 +62,7 @@ READ |= {
 WRITE = {
     **{f"{noun}.undo_view": "editor" for noun in NOUNS},
     "entrance.logout": "viewer",
+    "reauth.page": "viewer",
     "admin.fill": "editor",
     **dict.fromkeys(["users.create_view", "users.edit_view", "keys.replace"], "editor"),
     **{f"{noun}.make_default": "editor" for noun in PROFILES},
@@ -70,6 +79,10 @@ WRITE = {
     **{f"exports.{page}": "admin" for page in ("start", "cancel", "rollback", "prune", "import_page")},
     **dict.fromkeys(["validation.start", "validation.cancel"], "editor"),
     **dict.fromkeys(["validation.plan", "validation.repair"], "admin"),
+    **dict.fromkeys([f"account.{page}" for page in ("password", "begin", "confirm", "switch_off", "codes")], "viewer"),
+    **dict.fromkeys(["account.end_session", "account.end_others"], "viewer"),
+    **dict.fromkeys([f"people.{page}" for page in ("new", "role", "disable", "enable", "password")], "admin"),
+    **dict.fromkeys(["people.two_factor", "people.end_sessions"], "admin"),
 }
 
 
@@ -152,6 +165,53 @@ def test_an_address_is_written_by_those_who_may(
     answer = visitor.post(addresses(tandem, "POST")[endpoint], {"csrf_token": token, "id": "no such record"})
     assert answer.status_code < 500
     assert is_refused(answer, role) is not may(role, WRITE[endpoint])
+
+
+def ask(tandem: Flask, visitor: Visitor, endpoint: str, method: str) -> TestResponse:
+    path = addresses(tandem, method)[endpoint]
+    if method == "GET":
+        return visitor.get(path)
+    return visitor.post(path, {"csrf_token": token_in(visitor.get("/logout")), "id": "no such record"})
+
+
+def rules_in_force(tandem: Flask) -> list[tuple[Rule, str, str]]:
+    """Each rule of the page with each request it speaks of; signing out would end the test."""
+    told = [rule for rules in rules_of(tandem).values() for rule in rules]
+    return [(rule, *asked) for rule in told for asked in rule.requests if asked != ("entrance.logout", "POST")]
+
+
+@pytest.mark.parametrize("role", ROLES[1:])
+def test_the_page_of_rules_says_what_the_guard_does(tandem: Flask, visitors: dict[str, Visitor], role: str) -> None:
+    wrong = [
+        f"{rule.noun}, {rule.action}: {method} {endpoint} answers {answer.status_code}"
+        for rule, endpoint, method in rules_in_force(tandem)
+        if is_refused(answer := ask(tandem, visitors[role], endpoint, method), role) is rule.admits(role)
+    ]
+    assert wrong == []
+    page = visitors[role].get("/admin/rules/").text
+    verdicts = re.findall(r'<td data-label="May you\?">(Yes|No)', page)
+    assert verdicts == ["Yes" if rule.admits(role) else "No" for rules in rules_of(tandem).values() for rule in rules]
+
+
+def test_the_page_of_rules_knows_no_other_addresses_than_there_are(tandem: Flask) -> None:
+    rules = [rule for rules in rules_of(tandem).values() for rule in rules]
+    told = {asked for rule in rules for asked in rule.requests}
+    assert told == {(endpoint, method) for method in ("GET", "POST") for endpoint in addresses(tandem, method)}
+
+
+def test_the_page_of_rules_says_what_asks_for_the_password_again(tandem: Flask) -> None:
+    make_account(tandem, "late", "admin")
+    late = Visitor(tandem)
+    late.sign_in("late")
+    time_passes(tandem, visitor=late)
+    wrong = []
+    for rule, endpoint, method in rules_in_force(tandem):
+        answer = ask(tandem, late, endpoint, method)
+        sent_there = (answer.location or "").startswith("/reauth")
+        asked = sent_there if method == "GET" else "Is it still you" in answer.text and endpoint != "reauth.page"
+        if asked is not rule.asks_again:
+            wrong.append(f"{rule.noun}, {rule.action}: {method} {endpoint}")
+    assert wrong == []
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])

@@ -1,6 +1,6 @@
 import pytest
 
-from dashboard.passwords import LONGEST, common_passwords, weakness
+from dashboard.passwords import LONGEST, common_passwords, made_password, weakness
 from tests.dashboard.entering import PASSWORD, cheap_passwords
 
 
@@ -14,6 +14,13 @@ def test_any_characters_make_a_password(good: str) -> None:
     assert kept.startswith("$argon2id$")
     assert passwords.right(good, kept)
     assert not passwords.right(good + "x", kept)
+
+
+def test_a_password_that_is_made_here_is_a_good_one_and_another_each_time() -> None:
+    made = {made_password() for _ in range(200)}
+    assert len(made) == 200
+    assert {len(one) for one in made} == {24}
+    assert [one for one in made if weakness(one, "Ada")] == []
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from dashboard.accounts import Account, Accounts
-from dashboard.sessions import ABSOLUTE_LIMIT, IDLE_LIMIT, Sessions
-from dashboard.throttle import PER_ADDRESS, PER_NAME, WINDOW, Throttle
+from dashboard.sessions import ABSOLUTE_LIMIT, IDLE_LIMIT, PROOF_LASTS, Sessions
+from dashboard.throttle import CODE, KNOWN_FOR, PER_ADDRESS, PER_NAME, PER_PLACE, WINDOW, Throttle
 from store.database import Database
 from tests.dashboard.entering import PASSWORD, a_database, cheap_passwords
 
@@ -64,14 +64,19 @@ def rows(database: Database, table: sa.Table) -> list[sa.Row[tuple[object, ...]]
         return list(connection.execute(sa.select(table)))
 
 
+def who(sessions: Sessions, token: str) -> Account | None:
+    found = sessions.find(token)
+    return found.account if found else None
+
+
 def test_a_session_says_who_is_here_until_it_ends(sessions: Sessions, ada: Account) -> None:
     here, elsewhere = (sessions.start(ada, "127.0.0.1", "Firefox") for _ in range(2))
     assert here != elsewhere
-    assert sessions.find(here) == ada
+    assert who(sessions, here) == ada
     sessions.end(here)
     sessions.end(here)
     assert sessions.find(here) is None
-    assert sessions.find(elsewhere) == ada
+    assert who(sessions, elsewhere) == ada
 
 
 def test_the_token_cannot_be_read_from_the_database(sessions: Sessions, ada: Account, database: Database) -> None:
@@ -92,9 +97,9 @@ def test_a_made_up_token_is_nobody(sessions: Sessions, ada: Account, token: str)
 def test_a_session_runs_out_when_nobody_comes(sessions: Sessions, ada: Account, clock: Clock) -> None:
     token = sessions.start(ada, "", "")
     clock.later(IDLE_LIMIT - SECOND)
-    assert sessions.find(token) == ada
+    assert who(sessions, token) == ada
     clock.later(IDLE_LIMIT - SECOND)  # counted anew from the last visit
-    assert sessions.find(token) == ada
+    assert who(sessions, token) == ada
     clock.later(IDLE_LIMIT)
     assert sessions.find(token) is None
 
@@ -104,7 +109,7 @@ def test_a_session_runs_out_in_the_end_however_often_one_comes(sessions: Session
     begun = clock.now
     while clock.now - begun < ABSOLUTE_LIMIT - timedelta(hours=6):
         clock.later(timedelta(hours=6))
-        last = sessions.find(token)
+        last = who(sessions, token)
     assert last == ada
     clock.later(timedelta(hours=6))
     assert sessions.find(token) is None
@@ -143,7 +148,7 @@ def test_disabling_ends_all_sessions_of_the_account_and_of_no_other(
     other = sessions.start(bob, "", "")
     accounts.disable("Ada")
     assert [sessions.find(token) for token in tokens] == [None, None]
-    assert sessions.find(other) == bob
+    assert who(sessions, other) == bob
     assert sessions.find(sessions.start(ada, "", "")) is None  # one that began in the same moment counts no more
 
 
@@ -156,65 +161,170 @@ def test_a_new_password_ends_all_sessions(sessions: Sessions, accounts: Accounts
 def test_another_role_counts_at_the_next_request(sessions: Sessions, accounts: Accounts, ada: Account) -> None:
     token = sessions.start(ada, "", "")
     accounts.change_role("Ada", "viewer")
-    found = sessions.find(token)
+    found = who(sessions, token)
     assert found is not None
     assert not found.may("editor")
 
 
-def test_a_name_has_five_tries_in_a_quarter_of_an_hour(throttle: Throttle, clock: Clock) -> None:
-    for number in range(PER_NAME):
-        assert throttle.begin("Ada", f"10.0.0.{number}") is None
+def begin(throttle: Throttle, name: str, address: str = "10.0.0.1", what: str = "password") -> timedelta | None:
+    return throttle.begin(what, name, address)
+
+
+def test_the_sixth_failure_from_one_place_has_to_wait(throttle: Throttle, clock: Clock) -> None:
+    for _ in range(PER_PLACE):
+        assert begin(throttle, "Ada") is None
         clock.later(timedelta(minutes=1))
-    assert throttle.begin(" ADA", "10.0.0.99") == WINDOW - timedelta(minutes=5)
-    assert throttle.begin("Bob", "10.0.0.99") is None
+    assert begin(throttle, " ADA") == WINDOW - timedelta(minutes=5)
+    assert begin(throttle, "Bob") is None
     clock.later(WINDOW - timedelta(minutes=5))
-    assert throttle.begin("Ada", "10.0.0.99") is None
-    assert throttle.begin("Ada", "10.0.0.99") is not None  # only the first of the five has been forgotten
+    assert begin(throttle, "Ada") is None
+    assert begin(throttle, "Ada") is not None  # only the first of the five has been forgotten
+
+
+def test_strangers_who_guess_from_many_places_have_to_wait_and_the_person_at_home_has_not(
+    throttle: Throttle, clock: Clock
+) -> None:
+    throttle.came_in("Ada", "192.0.2.7")
+    for number in range(PER_NAME):
+        assert begin(throttle, "Ada", f"10.0.1.{number}") is None
+    assert begin(throttle, "ada", "10.0.2.1") == WINDOW
+    assert begin(throttle, "Ada", "192.0.2.7") is None
+    assert begin(throttle, "Bob", "10.0.2.1") is None
+    clock.later(KNOWN_FOR)
+    for number in range(PER_NAME):
+        begin(throttle, "Ada", f"10.0.1.{number}")
+    assert begin(throttle, "Ada", "192.0.2.7") is not None  # not seen there for a month
+
+
+def test_where_one_is_at_home_guessing_has_to_wait_as_well(throttle: Throttle) -> None:
+    throttle.came_in("Ada", "192.0.2.7")
+    waits = [begin(throttle, "Ada", "192.0.2.7") for _ in range(PER_PLACE + 1)]
+    assert waits == [None] * PER_PLACE + [WINDOW]
+
+
+def test_passwords_and_codes_are_counted_apart(throttle: Throttle) -> None:
+    for _ in range(PER_PLACE):
+        begin(throttle, "Ada")
+    assert begin(throttle, "Ada", what=CODE) is None
+    assert begin(throttle, "Ada") is not None
 
 
 def test_an_address_has_twenty_tries_whatever_names_it_tries(throttle: Throttle) -> None:
     for number in range(PER_ADDRESS):
-        assert throttle.begin(f"name {number}", "10.0.0.1") is None
-    assert throttle.begin("yet another", "10.0.0.1") == WINDOW
-    assert throttle.begin("yet another", "10.0.0.2") is None
+        assert begin(throttle, f"name {number}") is None
+    assert begin(throttle, "yet another") == WINDOW
+    assert begin(throttle, "yet another", "10.0.0.2") is None
 
 
 def test_all_addresses_of_one_ipv6_network_count_together(throttle: Throttle) -> None:
     for number in range(PER_ADDRESS):
-        assert throttle.begin(f"name {number}", f"2001:db8:1:2::{number:x}") is None
-    assert throttle.begin("yet another", "2001:db8:1:2:ffff::1") == WINDOW
-    assert throttle.begin("yet another", "2001:db8:1:3::1") is None
+        assert begin(throttle, f"name {number}", f"2001:db8:1:2::{number:x}") is None
+    assert begin(throttle, "yet another", "2001:db8:1:2:ffff::1") == WINDOW
+    assert begin(throttle, "yet another", "2001:db8:1:3::1") is None
 
 
 def test_who_signs_in_starts_anew_and_the_others_failures_stay(throttle: Throttle, database: Database) -> None:
     for name in ("Ada", "Ada", "Bob", "Ada"):
-        throttle.begin(name, "10.0.0.1")
-    throttle.succeeded("Ada", "10.0.0.1")
-    assert len(rows(database, database.own.attempts)) == 1 + 3  # Bob's, and the address's three failures
-    for _ in range(PER_NAME):
-        assert throttle.begin("Ada", "10.0.0.2") is None
+        begin(throttle, name)
+    throttle.succeeded("password", "Ada", "10.0.0.1")
+    counted = [str(row.subject).partition(":")[0] for row in rows(database, database.own.attempts)]
+    assert counted.count("address") == 3  # but the one that succeeded
+    for _ in range(PER_PLACE):
+        assert begin(throttle, "Ada") is None
 
 
 def test_a_new_password_forgets_the_failures(throttle: Throttle) -> None:
-    for _ in range(PER_NAME):
-        throttle.begin("Ada", "10.0.0.1")
+    for _ in range(PER_PLACE):
+        begin(throttle, "Ada")
     throttle.forget("ADA")
-    assert throttle.begin("Ada", "10.0.0.1") is None
+    assert begin(throttle, "Ada") is None
 
 
 def test_old_attempts_are_thrown_away(throttle: Throttle, clock: Clock, database: Database) -> None:
-    throttle.begin("Ada", "10.0.0.1")
+    begin(throttle, "Ada")
     clock.later(WINDOW)
-    throttle.begin("Bob", "10.0.0.2")
-    assert len(rows(database, database.own.attempts)) == 2
+    begin(throttle, "Bob", "10.0.0.2")
+    assert "10.0.0.1" not in str(rows(database, database.own.attempts))
 
 
 def test_a_name_is_not_kept_in_clear_for_it_may_be_a_password(throttle: Throttle, database: Database) -> None:
-    throttle.begin("hunter2hunter2", "10.0.0.1")
+    begin(throttle, "hunter2hunter2")
     assert "hunter2" not in str(rows(database, database.own.attempts))
 
 
 def test_many_tries_at_the_same_moment_are_no_way_around(throttle: Throttle) -> None:
     with ThreadPoolExecutor(8) as pool:
-        waits = list(pool.map(lambda number: throttle.begin("Ada", f"10.0.0.{number}"), range(16)))
-    assert waits.count(None) == PER_NAME
+        waits = list(pool.map(lambda _: begin(throttle, "Ada"), range(16)))
+    assert waits.count(None) == PER_PLACE
+
+
+# ---------------------------------------------------------------------------------------------- proof and lists
+
+
+def test_signing_in_is_a_proof_for_ten_minutes_and_a_password_given_again_for_ten_more(
+    sessions: Sessions, ada: Account, clock: Clock
+) -> None:
+    def proved(token: str) -> bool:
+        found = sessions.find(token)
+        assert found is not None
+        return found.proved
+
+    token = sessions.start(ada, "", "")
+    clock.later(PROOF_LASTS - SECOND)
+    assert proved(token)
+    clock.later(SECOND)
+    assert not proved(token)
+    fresh = sessions.prove(token)
+    assert fresh is not None
+    assert proved(fresh)
+    assert sessions.find(token) is None  # whoever had stolen it gains nothing
+    clock.later(PROOF_LASTS)
+    assert not proved(fresh)
+
+
+def test_a_session_that_has_ended_proves_nothing(sessions: Sessions, ada: Account, clock: Clock) -> None:
+    ended, old = sessions.start(ada, "", ""), sessions.start(ada, "", "")
+    sessions.end(ended)
+    clock.later(IDLE_LIMIT)
+    assert [sessions.prove(token) for token in (ended, old, "made up")] == [None, None, None]
+
+
+def test_a_session_from_before_proofs_were_kept_has_to_prove_it(
+    sessions: Sessions, ada: Account, database: Database
+) -> None:
+    token = sessions.start(ada, "", "")
+    with database.write() as connection:
+        connection.execute(sa.update(database.own.sessions).values(proved_at=None))
+    found = sessions.find(token)
+    assert found is not None
+    assert not found.proved
+
+
+def test_sessions_are_listed_and_ended_one_by_one_or_all_others(
+    sessions: Sessions, accounts: Accounts, ada: Account, clock: Clock
+) -> None:
+    bob = accounts.find("Bob")
+    first = sessions.start(ada, "10.0.0.1", "Firefox")
+    clock.later(timedelta(minutes=2))
+    second, third = sessions.start(ada, "10.0.0.2", "Chromium"), sessions.start(ada, "10.0.0.3", "Safari")
+    others = sessions.start(bob, "", "")
+    listed = sessions.of(ada)
+    assert {session.address for session in listed} == {"10.0.0.1", "10.0.0.2", "10.0.0.3"}
+    assert listed[-1].user_agent == "Firefox"
+    assert listed[-1].started_at == "2025-11-20T12:00:00.000Z"
+    assert sessions.counts() == {ada.id: 3, bob.id: 1}
+    assert not sessions.end_one(bob, listed[-1].handle)  # nobody ends another one's by its handle
+    assert sessions.end_one(ada, listed[-1].handle)
+    assert who(sessions, first) is None
+    here = sessions.find(second)
+    assert here is not None
+    assert sessions.end_all(ada, keep=here.session.fingerprint) == 1
+    assert [who(sessions, token) for token in (second, third, others)] == [ada, None, bob]
+    assert sessions.end_all(ada) == 1
+    assert sessions.of(ada) == []
+
+
+def test_the_account_knows_when_it_was_last_signed_in_to(sessions: Sessions, accounts: Accounts, ada: Account) -> None:
+    assert ada.last_sign_in_at is None
+    sessions.start(ada, "", "")
+    assert accounts.find("Ada").last_sign_in_at == "2025-11-20T12:00:00.000Z"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
+from dashboard.events import Event, happened
 from dashboard.trail import FROM_ALL, MINUTE_S, PER_SUBJECT, Flood
 from store import Store
 from store.audit import TANDEM, Actor, Entry, Question, act_as, actor
@@ -56,7 +57,7 @@ def test_what_a_role_does_not_allow_is_refused_and_written_down(viewer: Visitor,
     viewer.get("/admin/audit/")
     page, form = entries(store, outcome="refused")
     assert (form.actor, form.title) == ("an-viewer", "POST /admin/characters/new/")
-    assert (page.title, page.message) == ("GET /admin/audit/", "The role viewer does not allow it.")
+    assert (page.title, page.message) == ("GET /admin/audit/", "The role does not allow it.")
 
 
 def test_a_forged_form_is_written_down(editor: Visitor, store: Store) -> None:
@@ -128,3 +129,32 @@ def test_not_even_a_crowd_fills_the_disk(flood: Callable[[str], None], clock: Cl
     assert len(found) <= 2 * FROM_ALL + 2
     counted = sum(int(one.message.split()[0].replace(",", "")) for one in found if one.message)
     assert counted + sum(not one.message for one in found) == 5001
+
+
+def test_every_event_of_people_is_in_the_audit_once(tandem: Flask, store: Store) -> None:
+    """Of itself, or by the change of an account that it is about."""
+    make_account(tandem, "Ada")
+    people = tandem.extensions["tandem_people"]
+    people.accounts.set_password("Ada", "another quiet evening")
+    people.accounts.create("Bob", "admin", PASSWORD)
+    people.accounts.change_role("Ada", "viewer")
+    people.accounts.disable("Ada")
+    people.accounts.disable("Ada")
+    people.accounts.enable("Ada")
+    by_change = entries(store, kind="tandem account")
+    assert [(one.action, *one.changes) for one in by_change] == [
+        ("update", "disabled"),
+        ("update", "disabled"),
+        ("update", "role"),
+        ("create", "role"),
+        ("update", "password"),
+        ("create", "role"),
+    ]
+    told_by_changes = {"ACCOUNT_MADE", "ACCOUNT_DISABLED", "ACCOUNT_ENABLED", "ROLE_CHANGED", "SET_UP"}
+    told_by_changes |= {"PASSWORD_CHANGED", "PASSWORD_RESET"}
+    for event in Event:
+        before = len(entries(store))
+        with tandem.test_request_context("/admin/"):
+            happened(event, who="Ada", whom="Bob")
+        assert len(entries(store)) - before == (event.name not in told_by_changes), event
+    assert {one.title for one in entries(store, action="sign-in")} == {"Bob"}

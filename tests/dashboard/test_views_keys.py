@@ -11,9 +11,9 @@ from werkzeug.test import TestResponse
 
 from store import Store
 from store.documents import ApiKey
-from store.secrets import API_KEY, Cipher, Secrets
+from store.secrets import API_KEY, TOTP_SECRET, Cipher, Secrets
 from tests.dashboard.browsing import form_in, messages, names_listed, resend, submit, told, words
-from tests.dashboard.entering import Visitor, a_tandem, make_account
+from tests.dashboard.entering import PAGE, Visitor, a_tandem, make_account
 from tests.factories import (
     assert_everything_is_equal,
     make_image_profile,
@@ -176,8 +176,37 @@ def test_a_viewer_sees_that_there_is_a_key_and_no_mask(viewer: Visitor, store: S
         assert "there is a key" in text
         assert MARKER[:8] not in text
         assert MARKER[-4:] not in text
+        assert "decrypts" not in text
     for page in (NEW, f"/admin/keys/edit/?id={key.id}", f"/admin/keys/replace/?id={key.id}"):
         assert viewer.get(page).status_code == 403
+
+
+def test_a_viewer_does_not_learn_whether_a_key_can_be_read(viewer: Visitor, editor: Visitor, store: Store) -> None:
+    key = foreign_key(store)
+    for page in ("/admin/keys/", f"/admin/keys/details/?id={key.id}"):
+        assert "does not decrypt" in editor.get(page).text
+        text = viewer.get(page).text
+        assert "there is a key" in text
+        assert "decrypt" not in text
+
+
+@pytest.mark.slow
+def test_no_page_tells_a_viewer_more_than_that_there_is_a_secret(
+    tandem: Flask, viewer: Visitor, editor: Visitor, store: Store
+) -> None:
+    """Every address that can be read, with the ids of what has secrets."""
+    user = make_user(store)
+    store.users.update(user.id, store.secrets.encrypt(user.id, MARKER).spelled(TOTP_SECRET))
+    good, foreign = make_key(store, "Main", MARKER), foreign_key(store)
+    profiles = [make_profile(store, "Everyday", apiKeyId=good.id), make_image_profile(store, apiKeyId=foreign.id)]
+    editor.send("/admin/validation/start", "/admin/validation/")
+    ids = ["", *(one.id for one in (user, good, foreign, *profiles)), "1"]
+    readable = sorted(rule.rule for rule in tandem.url_map.iter_rules() if "GET" in (rule.methods or ()))
+    pages = [f"{path}?id={one}&q=a&row=0" for path in readable if "<" not in path and path != "/login" for one in ids]
+    for headers in (PAGE, {"Accept": "application/json", "Sec-Fetch-Mode": "cors"}):
+        told = {page: viewer.get(page, headers=headers).text for page in pages}
+        assert {p: t for p, t in told.items() if MARKER[:6] in t or MARKER[-4:] in t or "decrypt" in t} == {}
+        assert sum("there is a key" in text for text in told.values()) >= 3
 
 
 def test_a_key_that_does_not_decrypt_stays_what_it_is_until_somebody_types_a_new_value(

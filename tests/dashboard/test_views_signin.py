@@ -171,22 +171,31 @@ def test_a_users_page_counts_what_belongs_to_it(viewer: Visitor, store: Store) -
     assert "0 API keys" in words(viewer.get(page_of(bo)).text)
 
 
-def test_a_users_secrets_are_told_without_their_values(viewer: Visitor, store: Store) -> None:
+def test_a_users_secrets_are_told_without_their_values(editor: Visitor, store: Store) -> None:
     user = make_user(store, "Ada")
-    assert words(viewer.get(page_of(user)).text).count("not set") == 3  # and no password
+    assert words(editor.get(page_of(user)).text).count("not set") == 3  # and no password
     own, foreign = store.secrets, Secrets("another pepper, as long as a pepper has to be")
     store.users.update(user.id, own.encrypt(user.id, MARKER).spelled(TOTP_SECRET))
     store.users.update(user.id, foreign.encrypt_codes(user.id, [MARKER]).spelled(BACKUP_CODES))
-    page = viewer.get(page_of(user))
+    page = editor.get(page_of(user))
     told = words(page.text)
     assert "TOTP secret set, decrypts" in told
     assert "Backup codes set, does not decrypt" in told
     assert MARKER not in page.text
     store.users.update(user.id, own.encrypt_codes(user.id, [MARKER]).spelled(BACKUP_CODES))
     store.users.update(user.id, {"totpSecretIv": None})
-    told = words(viewer.get(page_of(user)).text)
+    told = words(editor.get(page_of(user)).text)
     assert "Backup codes set, decrypts" in told
     assert "TOTP secret set, does not decrypt" in told
+
+
+def test_a_viewer_learns_of_a_users_secrets_that_they_are_there(viewer: Visitor, store: Store) -> None:
+    user = make_user(store, "Ada")
+    foreign = Secrets("another pepper, as long as a pepper has to be")
+    store.users.update(user.id, foreign.encrypt(user.id, MARKER).spelled(TOTP_SECRET))
+    told = words(viewer.get(page_of(user)).text)
+    assert "TOTP secret set Backup codes not set" in told
+    assert "decrypt" not in told
 
 
 def test_chat_settings_are_edited(editor: Visitor, store: Store) -> None:

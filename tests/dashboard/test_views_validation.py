@@ -12,6 +12,7 @@ from dashboard.views.marking import both_marked
 from dashboard.views.marking import told as value_told
 from store import Store
 from store.jobs import DONE, Job, Outcome
+from store.secrets import API_KEY, Secrets
 from store.tables import MODELS
 from store.validation.report import Dangling, Difference, ModelCount, Rejected, Report, Unreadable
 from tests.dashboard.browsing import form_in, messages, resend, told, words
@@ -24,6 +25,7 @@ from tests.factories import (
     make_key,
     make_session,
     make_tag,
+    make_user,
     put,
 )
 
@@ -121,6 +123,25 @@ def test_a_secret_is_said_to_differ_and_never_shown(admin: Visitor, store: Store
         assert page.status_code == 200
         for secret in (stored, broken, "hunter2"):
             assert secret not in page.text
+
+
+def test_a_viewer_does_not_learn_which_secrets_can_be_read(viewer: Visitor, editor: Visitor, store: Store) -> None:
+    user = make_user(store)
+    parts = Secrets("another pepper, as long as a pepper has to be").encrypt(user.id, "sk-hunter2").spelled(API_KEY)
+    key = make_key(store, "Foreign", userId=user.id, **parts)
+    validate_now(editor)
+    validate_now(editor)
+    job = last(store)
+    pages = (PAGE, f"{PAGE}job?id={job.id}", *(f"{PAGE}report?id={job.id}&format={form}" for form in ("json", "text")))
+    told = [editor.get(page).text for page in pages]
+    assert "2 secrets not decrypted" in words(told[0])
+    assert "Validation 1: 2 wrong" in told[0]
+    assert all(key.id in one for one in told[1:])
+    for page in pages:
+        text = viewer.get(page).text
+        assert key.id not in text
+        assert "decrypt" not in text
+        assert ": 2 wrong" not in text
 
 
 def test_a_file_that_cannot_be_read_is_named_with_its_line(editor: Visitor, store: Store) -> None:

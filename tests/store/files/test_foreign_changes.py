@@ -9,7 +9,17 @@ import pytest
 
 from store import Store
 from store.repositories.contract import Query
-from tests.factories import assert_quilltap_reads, files_below, make_character, make_persona, make_tag, make_user, put
+from tests.factories import (
+    assert_quilltap_reads,
+    files_below,
+    make_character,
+    make_chat,
+    make_message,
+    make_persona,
+    make_tag,
+    make_user,
+    put,
+)
 from tests.store.files.conftest import Opener
 
 
@@ -41,6 +51,17 @@ def test_a_changed_file_is_seen_at_once(opener: Opener, data: Path, change: obje
         change(file_of(data, alice.id), store.characters.find_by_id(alice.id).name.encode(), name.encode())  # type: ignore[operator]
         assert store.characters.find_by_id(alice.id).name == name
     assert store.characters.update(alice.id, {"title": "Dr"}).value.name == "Alizz"
+
+
+def test_a_message_edited_in_place_is_seen_at_once(opener: Opener, data: Path) -> None:
+    store = opener()
+    chat = make_chat(store)
+    message = make_message(store, chat, "Hello.")
+    time.sleep(0.2)  # the folder has settled
+    assert store.chats.find_message(message.id) == (chat.id, message)
+    edit_in_place(data / f"chats/{chat.id}.jsonl", b"Hello.", b"Jello.")  # and its checksum is wrong now
+    assert store.chats.find_message(message.id) is None
+    assert "checksum" in store.chats.get_messages(chat.id).problems[0].message
 
 
 def test_a_replaced_new_or_removed_file_is_seen_in_lists_at_once(opener: Opener, data: Path) -> None:
