@@ -267,7 +267,9 @@ class _Export:
     def _finish(self, connection: Connection, staging: Staging) -> None:
         report = self._report
         counted = inventory.count_rows(connection)
-        report.unchanged = not staging.changed and not report.problems
+        # A folder of its own becomes a generation whatever it holds: who exports can then go back, and knows the hashes.
+        is_generation = self._generations.current() is not None
+        report.unchanged = is_generation and not staging.changed and not report.problems
         staging.complete()
         report.files, report.written = len(staging.manifest.files), sum(map(bool, staging.changed.values()))
         report.bytes = sum(size for size, _ in staging.manifest.files.values())
