@@ -4,6 +4,7 @@ The source may go on changing all the while: what changed leaves an entry in the
 snapshot), and is applied after the switch. Killed anywhere, the files in use are the old ones or the new ones, whole.
 """
 
+import math
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ from store.validation import Report, validate_side
 LOCK_WAIT_S = 15.0
 CHATS_AT_ONCE = 20
 _SPARE = 1.1  # of the room that is needed, so much has to be free
+_BLOCK = 4096  # bytes that most disks take for the smallest file
+_ONE_FILE_EACH = ("User", "Character", "Persona", "Chat")
+_MAKE_ROOM = "Free some space and export again; the files in use are as they were."
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,8 @@ class _Export:
                 with self._store.database.read() as connection:
                     self._render(connection, staging)
                     self._finish(connection, staging)
+            except StorageFullError as error:  # others filled it meanwhile
+                raise StorageFullError(error.message, hint=_MAKE_ROOM) from error
             finally:
                 if self._report.generation is None and not self._dry_run:
                     self._generations.drop(path)
@@ -148,15 +154,17 @@ class _Export:
         return self._report
 
     def _check_space(self) -> None:
-        """What is in use may be copied once more, and everything in SQL may come anew."""
+        """What is copied from the files in use, and everything in SQL, which may come anew."""
         if self._dry_run:
             return
-        needed = self._store.database.size() + self._side.size()
+        with self._store.database.read() as connection:
+            counted = inventory.count_rows(connection)
+        blocks = sum(counted[model] for model in _ONE_FILE_EACH) * _BLOCK
+        needed = (self._store.database.size() + self._side.room_for_copies() + blocks) * _SPARE
         free = self._side.system.free_space(self._side.own_dir)
-        if free < needed * _SPARE:
-            raise StorageFullError(
-                f"The export may need {needed / 1e6:.0f} MB below {self._side.own_dir}; {free / 1e6:.0f} MB are free."
-            )
+        if free < needed:
+            room = f"{math.ceil(needed / 1e6)} MB below {self._side.own_dir}; {math.floor(free / 1e6)} MB are free."
+            raise StorageFullError(f"The export may need {room}", hint=_MAKE_ROOM)
 
     def _put_in_use(self) -> None:
         """From now on both sides belong together, and what waits is for these files."""
@@ -267,7 +275,7 @@ class _Export:
     def _finish(self, connection: Connection, staging: Staging) -> None:
         report = self._report
         counted = inventory.count_rows(connection)
-        # A folder of its own becomes a generation whatever it holds: who exports can then go back, and knows the hashes.
+        # A folder of its own becomes a generation whatever it holds: who exports can then go back to it.
         is_generation = self._generations.current() is not None
         report.unchanged = is_generation and not staging.changed and not report.problems
         staging.complete()

@@ -183,10 +183,15 @@ class JsonSide:
                 if folder not in done and self.system.is_folder(self.data_dir / folder):
                     self.system.sync_folder(self.data_dir / folder)
 
-    def size(self) -> int:
-        """How many bytes lie below the data folder."""
+    def room_for_copies(self) -> int:
+        """How many bytes another generation of the same files takes. Only what grows in place is copied, and pictures
+        that lie on another disk; all the rest gets a second name."""
         with told_as_json_side(self.data_dir):
-            return sum(self.system.sizes(self.data_dir))
+            growing = sum(self.system.sizes(self.data_dir, ".jsonl"))
+            if self.public is None or self.public.is_beside(self.own_dir):
+                return growing
+            there = sum(self.system.sizes(self.data_dir / "binaries"))
+            return growing + max(self.public.size() - there, 0)
 
     def make_folder(self) -> None:
         """Make the data folder when there is none."""
