@@ -1,6 +1,6 @@
 """Many records in one file, and beside it, line by line, those that would make Quilltap refuse the whole file."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,7 @@ class Aggregate:
     def __init__(self, path: str, form: Form, *sections: Section, side_name: str = "") -> None:
         self.path, self._form, self._sections = path, form, sections
         self.kinds = tuple(section.kind for section in sections)
+        self._by_kind = {section.kind: section for section in sections}
         name = side_name or path.rpartition("/")[2].partition(".")[0]
         self.side_path = f"extras/{name}.jsonl"
 
@@ -76,6 +77,18 @@ class Aggregate:
 
     def paths(self, record_id: str) -> tuple[str, ...]:
         return (self.path, self.side_path)
+
+    # ------------------------------------------------------------------ order
+    def order(self, kind: str, record: Record) -> tuple[str, ...]:
+        """By what records of a kind are sorted."""
+        return self._by_kind[kind].order(record)
+
+    def in_lists(self, path: str, entries: Iterable[Entry]) -> list[list[Entry]]:
+        """The records of a file as they are in one order each: list by list, or all of its lines."""
+        found: dict[str, list[Entry]] = {}
+        for entry in entries:
+            found.setdefault(self._by_kind[entry.kind].list_name if path == self.path else "", []).append(entry)
+        return list(found.values())
 
     # ------------------------------------------------------------------ reading
     def parse(self, path: str, data: bytes) -> tuple[list[Entry], list[Bad]]:

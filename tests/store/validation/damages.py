@@ -6,6 +6,7 @@ from typing import Any
 
 from store.validation import shown_id
 from tests.nasty import uid
+from tests.store.validation.damages_of_order import DAMAGES_OF_ORDER
 from tests.store.validation.damaging import (
     ACCOUNTS,
     BINARIES,
@@ -198,6 +199,7 @@ DAMAGES: list[Damage] = [
         records(CHARACTER, lambda record: record["tags"].reverse()),
     ),
     Damage("order of messages", [("Message", _MESSAGE, "order")], shifted(TALK)),
+    *DAMAGES_OF_ORDER,
     Damage(
         "dangling tag",
         [("CharacterTag", uid("character_tags", 10), None)],
