@@ -108,6 +108,22 @@ class Aggregate:
                 bad.append((section.document.id_of(piece.record) if section else _id_of(piece.record), problem))
         return good, bad
 
+    def readable(self, path: str, data: bytes) -> bytes | None:
+        """The file without the records that cannot be read; None when nothing can be. What is somebody else's stays."""
+        try:
+            pieces = list(self._pieces(path, data))
+        except UnreadableError:
+            return None
+        good: dict[str, list[Record]] = {}
+        rest, seen = [], set[Entity]()
+        for piece in pieces:
+            entry, problem = self._judge(path, piece, seen)
+            if entry:
+                good.setdefault(piece.list_name, []).append(entry.record)
+            elif not problem:
+                rest.append(piece)
+        return (self._form if path == self.path else _LINES).render(data, path, good, rest)
+
     def _pieces(self, path: str, data: bytes) -> Iterator[Piece]:
         return (self._form if path == self.path else _LINES).pieces(path, data)
 

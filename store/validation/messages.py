@@ -20,10 +20,10 @@ from store.mapping import Record, Rows
 from store.mapping.messages import MESSAGES
 from store.tables.messages import messages
 from store.validation.order import out_of_place
-from store.validation.reading import SQL, Facts
+from store.validation.reading import Facts
 from store.validation.report import Difference, Unreadable
 from store.validation.rows import compare_documents, compare_rows
-from store.validation.tally import Derived, Moved, Outcome, Tally
+from store.validation.tally import SQL, Derived, Moved, Outcome, Tally
 from store.validation.values import plain, same, shown_id
 
 _BLOCK = 400  # messages loaded at once

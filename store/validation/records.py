@@ -16,7 +16,7 @@ from store.mapping import MAPPINGS, Mapping, Rows
 from store.mapping.base import with_owner
 from store.validation.bytes import BytesCheck
 from store.validation.order import Places, misplaced
-from store.validation.reading import SQL, Facts, Found, compare_wrapper, kind_of, lost, read_shelf, rendered, told
+from store.validation.reading import Facts, Found, compare_wrapper, kind_of, lost, read_shelf, rendered, told
 from store.validation.report import Difference, Unreadable
 from store.validation.rows import (
     compare_documents,
@@ -27,7 +27,7 @@ from store.validation.rows import (
     without,
 )
 from store.validation.secrets import SecretsCheck
-from store.validation.tally import FILE, Derived, Outcome, Tally
+from store.validation.tally import FILE, SQL, Derived, Outcome, Tally
 from store.validation.values import shown_id
 
 _WRAPPER = ("version", "createdAt", "updatedAt")

@@ -159,6 +159,7 @@ class Look:
         if not self.is_partial:
             found = strays(self.side)
             report.unreadable += [Unreadable(path, None, FILE, None, _STRAY) for path in found.files]
+            report.affected += [(FILE, path) for path in found.files]
             report.notes += found.notes
         progress.step()
         return report

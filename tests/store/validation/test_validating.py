@@ -49,13 +49,7 @@ def nasty_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stor
 @pytest.fixture
 def small(world: World, tmp_path: Path) -> Iterator[Store]:
     """A store on a copy of the small library."""
-    world.copy(tmp_path)
-    database = sa.make_url(world.url).database
-    assert database is not None
-    with contextlib.closing(sa.create_engine(world.url).raw_connection()) as source:
-        source.driver_connection.execute(f"VACUUM INTO '{tmp_path / 'quilltap.sqlite'}'")  # type: ignore[union-attr]
-    made = open_store(settings_for(tmp_path, encryption_master_pepper=PEPPER), follow=False)
-    assert made.step.in_step, made.step
+    made = world.opened(tmp_path)
     yield made
     made.close()
 
