@@ -367,7 +367,7 @@ def test_rows_are_put_together_from_what_a_report_says_of_them() -> None:
     ]
     stray = ("file", "stray.txt")
     assert findings.entities() == [("character", "c1"), ("tag", "t1"), ("tag", "t2"), stray, ("chat", "x")]
-    assert findings.entities([1, 4, 99]) == [("character", "c1")]
+    assert findings.entities([1, 4, 99]) == [("character", "c1"), stray]
     assert [row.place for row in findings.without_model] == ["stray.txt"]
 
 
