@@ -46,6 +46,16 @@ class RepairStep:
         return self.kind == FILE and not self.model and shelf_of(self.id) is None
 
     @property
+    def words(self) -> str:
+        """What happens, for a person."""
+        return "Set aside" if self.is_nobodys else _ACTIONS[self.action]
+
+    @property
+    def name(self) -> str:
+        """What it happens to, for a person."""
+        return f"{self.model or 'the file'} {self.shown_id or '(its id is not shown)'}"
+
+    @property
     def shown_id(self) -> str:
         """The id; of a record whose id is a secret, nothing."""
         return "" if self.kind in MAPPINGS and MAPPINGS[self.kind].document.secret_id else self.id
@@ -66,11 +76,7 @@ class RepairPlan:
 
     def as_text(self) -> str:
         """The plan for a person."""
-        lines = [
-            f"{'Set aside' if step.is_nobodys else _ACTIONS[step.action]} on the {_SPOKEN[step.target]} side: {step.model or 'the file'} "
-            f"{step.shown_id or '(its id is not shown)'}: {step.why}"
-            for step in self.steps
-        ]
+        lines = [f"{step.words} on the {_SPOKEN[step.target]} side: {step.name}: {step.why}" for step in self.steps]
         records = "1 record" if len(self.steps) == 1 else f"{len(self.steps)} records"
         return "\n".join([*lines, *(f"Left: {one}" for one in self.left), f"{records} to repair."])
 
