@@ -6,6 +6,7 @@ snapshot), and is applied after the switch. Killed anywhere, the files in use ar
 
 import math
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,8 +46,8 @@ class Change:
 
 @dataclass
 class ExportReport:
-    """What an export did. ``models``: rows in SQL, and how many of them were read back from the new files. ``changes``
-    is what a dry run found; ``problems`` keep the switch from happening."""
+    """What an export did. ``models``: rows in SQL, how many of them were read back from the new files, and of how
+    many a warning tells. ``changes`` is what a dry run found; ``problems`` keep the switch from happening."""
 
     generation: str | None = None
     switched: bool = False
@@ -282,16 +283,22 @@ class _Export:
         report.files, report.written = len(staging.manifest.files), sum(map(bool, staging.changed.values()))
         report.bytes = sum(size for size, _ in staging.manifest.files.values())
         if self._dry_run:
-            report.models = {model: {"rows": count, "written": 0} for model, count in counted.items()}
+            report.models = {model: {"rows": count, "written": 0, "warnings": 0} for model, count in counted.items()}
             return
         side = self._side if report.unchanged else staging.side
         checked = validate_side(
             connection, self._store.loader, side, secrets=self._store.secrets, progress=self._progress
         )
         report.report = checked
+        noted = Counter(one.model for one in checked.rejected)
+        noted.update(one.model for one in checked.dangling)
+        noted.update(one.model for one in checked.secrets.failures)
         report.models = {
-            model: {"rows": count, "written": checked.models[model].json} for model, count in counted.items()
+            model: {"rows": count, "written": checked.models[model].json, "warnings": noted[model]}
+            for model, count in counted.items()
         }
+        for model, number in Counter(one.model for one in checked.rejected).items():
+            report.warnings.append(f"Quilltap 1.3 would refuse {number} of {model}; they were exported as they are.")
         strays = [one for one in checked.unreadable if _is_stray(one.path)]  # nobody's, and brought along as they were
         report.warnings += [f"{one.path}: {one.reason}." for one in strays]
         if checked.inconsistent or checked.errors or checked.skipped or len(checked.unreadable) > len(strays):

@@ -26,6 +26,7 @@ _ACTIONS: Final[dict[Action, str]] = {
 }
 _SPOKEN: Final = {"sql": "SQL", "json": "JSON"}
 _FROM_SQL = "Repair it from the database, or mend the file."
+_NOBODYS = "Take it away, or repair from the database: that sets it aside."
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class RepairStep:
     @property
     def name(self) -> str:
         """What it happens to, for a person."""
-        return f"{self.model or 'the file'} {self.shown_id or '(its id is not shown)'}"
+        what = "the messages of chat" if self.kind == capture.LOG else self.model or "the file"
+        return f"{what} {self.shown_id or '(its id is not shown)'}"
 
     @property
     def shown_id(self) -> str:
@@ -130,7 +132,7 @@ class _Planning:
         if bad or shelf is None:
             why = bad[0].message if bad else f"{path} belongs to no record."
             if self._source == "json":
-                self._plan.left.append(f"{why} {_FROM_SQL if bad else 'Take it away, or have it set aside from SQL.'}")
+                self._plan.left.append(f"{why} {_FROM_SQL if bad else _NOBODYS}")
                 return None
             return RepairStep(FILE, path, "", "set aside", "json", why)
         model = MAPPINGS[shelf.kinds[0]].model

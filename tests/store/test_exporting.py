@@ -64,6 +64,8 @@ def test_every_column_of_every_row_is_exported(tmp_path: Path, request: pytest.F
     assert {model: one["rows"] for model, one in report.models.items()} == {
         model: one["written"] for model, one in report.models.items()
     }
+    refused = [one for one in report.warnings if one.startswith("Quilltap 1.3 would refuse")]
+    assert (len(refused) > 3, report.models["Tag"]["warnings"] > 0) == (True, True), report.warnings
     files = files_below(tmp_path / "data")
     assert homes_derived.wrong(files, tables, files_below(tmp_path / "public")) == []
     folder = homes.Folder(files)
