@@ -158,12 +158,17 @@ def test_a_new_password_ends_all_sessions(sessions: Sessions, accounts: Accounts
     assert sessions.find(token) is None
 
 
-def test_another_role_counts_at_the_next_request(sessions: Sessions, accounts: Accounts, ada: Account) -> None:
+def test_another_role_ends_the_sessions_that_had_the_old_one(
+    sessions: Sessions, accounts: Accounts, ada: Account
+) -> None:
     token = sessions.start(ada, "", "")
+    accounts.change_role("Ada", "admin")  # the one she has
+    assert who(sessions, token) == ada
     accounts.change_role("Ada", "viewer")
-    found = who(sessions, token)
+    assert who(sessions, token) is None
+    found = who(sessions, sessions.start(ada, "", ""))
     assert found is not None
-    assert not found.may("editor")
+    assert found.role == "viewer"
 
 
 def begin(throttle: Throttle, name: str, address: str = "10.0.0.1", what: str = "password") -> timedelta | None:
