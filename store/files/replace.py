@@ -16,7 +16,7 @@ SYNC_EACH_UP_TO = 16  # files; beyond it one sync of the file system is cheaper 
 @dataclass(frozen=True)
 class Append:
     """What becomes of a file that only grows: ``data`` follows its first ``offset`` bytes, and whole lines that were
-    added behind those meanwhile; a torn tail is cut. Without data the file is only made sure of."""
+    added behind those meanwhile; a torn tail is cut. Without data nothing else is done but making sure of the file."""
 
     offset: int
     data: bytes
@@ -98,7 +98,7 @@ def append(system: System, path: Path, change: Append) -> Signature:
         size, end = system.signature_of(handle).size, change.offset
         if size < end:  # what would follow its end is not what belongs there
             raise OSError(errno.ESTALE, "It is shorter than it was", str(path))
-        if size > end and change.data:
+        if size > end:
             end += system.read_from(path, end, size - end).rfind(b"\n") + 1
             if size > end:  # a piece without its newline
                 system.truncate(handle, end)
