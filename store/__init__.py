@@ -21,6 +21,8 @@ from store.following import Following
 from store.jobs import Jobs
 from store.mapping import MAPPINGS
 from store.outbox import Outbox
+from store.providers import Providers
+from store.providers.health import KeyTests
 from store.repositories.attachments import AttachmentsRepository
 from store.repositories.base import Repository
 from store.repositories.characters import CharactersRepository
@@ -54,6 +56,8 @@ class Store:
         self.side.counts = settings.data_backend == "json"
         self.public = PublicFiles(self.side.system, settings.public_dir)
         self.secrets = Secrets(settings.encryption_master_pepper)
+        self.providers = Providers(settings.allow_local_providers)
+        self.key_tests = KeyTests(self.database)
         self.loader = Loader(self.public)
         self.turn = Turn(settings.data_backend, self.database, self.side)
         self.outbox = Outbox(self.database, self.side, self.loader)

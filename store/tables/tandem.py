@@ -25,6 +25,7 @@ class OwnTables:
     recovery_codes: Table
     attempts: Table
     jobs: Table
+    key_tests: Table
 
 
 def own_tables(dialect: str) -> OwnTables:
@@ -115,4 +116,17 @@ def own_tables(dialect: str) -> OwnTables:
         Index(f"{prefix}jobs_state_idx", "state"),
         sqlite_autoincrement=True,
     )
-    return OwnTables(metadata, outbox, state, accounts, sessions, recovery_codes, attempts, jobs)
+    # No secret, no word of a provider. ``value_version`` tells whether the key still has the value that was tested; a
+    # key is Quilltap's record, so nothing here points at its table.
+    key_tests = table(
+        "key_tests",
+        Column("id", _Counter, primary_key=True),
+        Column("key_id", Text, nullable=False),
+        Column("value_version", Text, nullable=False),
+        Column("at", Moment, nullable=False),
+        Column("outcome", Text, nullable=False),
+        Column("reason", Text, nullable=False),
+        Index(f"{prefix}key_tests_key_id_idx", "key_id", "id"),
+        sqlite_autoincrement=True,
+    )
+    return OwnTables(metadata, outbox, state, accounts, sessions, recovery_codes, attempts, jobs, key_tests)
