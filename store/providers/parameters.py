@@ -19,9 +19,10 @@ class Number:
     whole: bool = False
 
     def problem(self, value: Any) -> str:
-        """Why the value is none of these, as a half sentence; empty when it is one."""
+        """Why a number is none of these, as a half sentence; empty when it is one, and for what is no number at all:
+        that was written as JSON, by somebody who knows why."""
         if not isinstance(value, int | Decimal) or isinstance(value, bool):
-            return "has to be a number"
+            return ""
         if self.whole and value != int(value):
             return "has to be a whole number"
         return "" if self.low <= value <= self.high else f"has to be from {self.low:,} to {self.high:,}"
@@ -29,12 +30,13 @@ class Number:
 
 @dataclass(frozen=True)
 class Words:
-    """A text; one of these, if there are any. A provider may know more of them than Tandem."""
+    """A text; these are offered, if there are any. A provider may know more of them than Tandem."""
 
     offered: tuple[str, ...] = ()
 
     def problem(self, value: Any) -> str:
-        return "" if isinstance(value, str) else "has to be a text"
+        """Nothing: what is offered is no bound."""
+        return ""
 
 
 Taken = Number | Words
@@ -103,10 +105,9 @@ def names(table: Table) -> tuple[str, ...]:
 def problems(table: Table, provider: str, parameters: Mapping[str, Any]) -> dict[str, str]:
     """Parameter -> why this provider does not take its value, for those the table knows."""
     taken = table.get(provider, {})
-    found = {}
-    for name in names(table):
-        if name in parameters:
-            told = taken[name].problem(parameters[name]) if name in taken else "is none that this provider takes"
-            if told:
-                found[name] = told
-    return found
+    there = {name: parameters[name] for name in names(table) if parameters.get(name) is not None}
+    told = {
+        name: taken[name].problem(value) if name in taken else "is none that this provider takes"
+        for name, value in there.items()
+    }
+    return {name: reason for name, reason in told.items() if reason}

@@ -333,3 +333,16 @@ def test_the_account_knows_when_it_was_last_signed_in_to(sessions: Sessions, acc
     assert ada.last_sign_in_at is None
     sessions.start(ada, "", "")
     assert accounts.find("Ada").last_sign_in_at == "2025-11-20T12:00:00.000Z"
+
+
+def test_an_account_may_do_something_only_so_often(throttle: Throttle, clock: Clock) -> None:
+    for _ in range(3):
+        assert throttle.take("test", "ada", 3) is None
+        clock.later(timedelta(minutes=1))
+    assert throttle.take("test", "ada", 3) == WINDOW - timedelta(minutes=3)
+    assert throttle.take("test", "ada", 3) == WINDOW - timedelta(minutes=3), "what was refused does not count"
+    assert throttle.take("test", "bob", 3) is None
+    assert throttle.take("other", "ada", 3) is None
+    assert begin(throttle, "ada") is None
+    clock.later(timedelta(minutes=12, seconds=1))
+    assert throttle.take("test", "ada", 3) is None
