@@ -17,6 +17,7 @@ Resolve = Callable[[str, int, float], Sequence[str]]
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 LONGEST_URL = 2000
+MOST_ADDRESSES = 4  # of one name that are tried; the others are judged all the same
 SETTING = "ALLOW_LOCAL_PROVIDERS"
 # Services that are no web servers, and would take a request for commands of their own.
 _NO_WEB: Final = frozenset({1433, 1521, 1719, 1720, 1723, 2049, 3306, 3659, 4045, 4190, 5060, 5061, 5432, 6000, 6379})
@@ -66,10 +67,10 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a connection goes: the endpoint, and the one address it was judged by."""
+    """Where a connection goes: the endpoint, and the addresses that were judged, in their order."""
 
     endpoint: Endpoint
-    address: str
+    addresses: tuple[str, ...]
 
 
 def parse(base_url: str) -> Endpoint:
@@ -157,7 +158,7 @@ def place(endpoint: Endpoint, addresses: Sequence[str], allow_local: bool) -> Pl
             f"{endpoint.host} would be asked without encryption, and the key could be read on the way.",
             hint="Let the base URL begin with https://.",
         )
-    return Place(endpoint, addresses[0])
+    return Place(endpoint, tuple(addresses[:MOST_ADDRESSES]))
 
 
 def _judge(text: str) -> str:

@@ -90,32 +90,41 @@ class Line:
 
     def send(self, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
         """One request: GET, or POST with a body. Raises ProviderError when no whole answer came back in time."""
-        connection = self._connection()
         cut = threading.Event()
-        try:
-            with self._understood(cut):
-                connection.connect()
-                # Of an answer without a length the connection forgets its socket, so it is held on to here.
-                watch = threading.Timer(self._left(), _cut, [connection.sock, cut])
-                watch.daemon = True
-                watch.start()
-                try:
-                    return self._ask(connection, path, headers, body)
-                finally:
-                    watch.cancel()
-        finally:
-            connection.close()
+        with self._understood(cut), contextlib.closing(self._connected()) as connection:
+            # Of an answer without a length the connection forgets its socket, so it is held on to here.
+            watch = threading.Timer(self._left(), _cut, [connection.sock, cut])
+            watch.daemon = True
+            watch.start()
+            try:
+                return self._ask(connection, path, headers, body)
+            finally:
+                watch.cancel()
 
-    def _connection(self) -> HTTPConnection:
+    def _connected(self) -> HTTPConnection:
+        """A connection to the first of the addresses that lets one in: “localhost” has two, and a server often one."""
+        failed: Exception | None = None
+        for address in self._place.addresses:
+            connection = self._connection(address)
+            try:
+                connection.connect()
+            except urllib3.exceptions.ConnectTimeoutError as error:  # also when nothing listens there
+                failed = error
+                connection.close()
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                return connection
+        assert failed is not None
+        raise failed
+
+    def _connection(self, address: str) -> HTTPConnection:
         endpoint, wait = self.endpoint, min(self._limits.connect_s, self._left())
         if endpoint.scheme == "http":
-            return HTTPConnection(self._place.address, endpoint.port, timeout=wait)
+            return HTTPConnection(address, endpoint.port, timeout=wait)
         return HTTPSConnection(
-            self._place.address,
-            endpoint.port,
-            timeout=wait,
-            server_hostname=endpoint.host,
-            ssl_context=self._tls,
+            address, endpoint.port, timeout=wait, server_hostname=endpoint.host, ssl_context=self._tls
         )
 
     def _left(self) -> float:

@@ -13,7 +13,7 @@ from store.providers import Providers
 from store.providers.transport import Limits, Transport
 from store.secrets import API_KEY
 from tests.dashboard.browsing import form_in, messages, resend, submit, told, words
-from tests.dashboard.entering import Visitor, a_tandem
+from tests.dashboard.entering import Visitor, a_tandem, make_account
 from tests.factories import make_image_profile, make_key, make_profile, make_user
 from tests.store.providers.serving import Guest, Provider, a_provider
 
@@ -278,6 +278,19 @@ def test_an_account_tests_only_so_often(
     typed = submit(editor, "/admin/profiles/new/", "name", provider="OLLAMA", baseUrl=provider.url, _models="1")
     assert "That were many tests" in typed.text
     assert len(provider.guests) == 31
+
+
+@pytest.mark.parametrize("backend", ["sql", "json"])
+def test_health_is_told_on_the_other_backends_too(tmp_path: Path, provider: Provider, backend: str) -> None:
+    data = str(tmp_path / "data")
+    with a_tandem(tmp_path, DATA_BACKEND=backend, DATA_DIR=data, ALLOW_LOCAL_PROVIDERS="true") as app:
+        make_account(app, "an-editor", "editor")
+        editor, store = Visitor(app), app.extensions["tandem_store"]
+        editor.sign_in("an-editor")
+        key_id = own(store)
+        make_profile(store, "Home", provider="OPENAI_COMPATIBLE", baseUrl=provider.url, apiKeyId=key_id)
+        assert "The connection works." in words(try_out(editor, "keys", key_id).text)
+        assert "decrypts valid" in words(editor.get("/admin/keys/").text)
 
 
 def test_a_key_is_taken_out_of_use_and_back(editor: Visitor, store: Store) -> None:

@@ -17,7 +17,7 @@ HTTPS, HTTP = parse("https://models.example/v1"), parse("http://models.example:1
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_a_public_address_is_asked_with_encryption_only(address: str) -> None:
-    assert place(HTTPS, [address], allow_local=False).address == address
+    assert place(HTTPS, [address], allow_local=False).addresses == (address,)
     for allow_local in (False, True):
         with pytest.raises(ProviderError, match="without encryption"):
             place(HTTP, [address], allow_local)
@@ -26,7 +26,7 @@ def test_a_public_address_is_asked_with_encryption_only(address: str) -> None:
 @pytest.mark.parametrize("address", LOCAL + LOCAL_V6)
 def test_a_local_address_is_asked_when_the_setting_allows_it(address: str) -> None:
     for endpoint in (HTTPS, HTTP):
-        assert place(endpoint, [address], allow_local=True).address == address
+        assert place(endpoint, [address], allow_local=True).addresses == (address,)
         with pytest.raises(ProviderError, match="private network") as refused:
             place(endpoint, [address], allow_local=False)
         assert "ALLOW_LOCAL_PROVIDERS=true" in refused.value.hint

@@ -26,16 +26,13 @@ class Resolver:
 
     def __call__(self, host: str, port: int, seconds: float) -> Sequence[str]:
         self.asked += 1
-        return [self.answers[min(self.asked, len(self.answers)) - 1]]
+        return self.answers[min(self.asked, len(self.answers)) - 1].split()
 
 
 def tried(url: str, transport: Transport | None = None, **subject: object) -> Outcome:
     """Test a connection to an OpenAI-compatible provider of this machine."""
     providers = Providers(True, transport or Transport(True, limits=QUICK))
     return providers.test(Subject("OPENAI_COMPATIBLE", **{"key": KEY, "base_url": url, **subject}))  # type: ignore[arg-type]
-
-
-
 
 
 def test_a_provider_that_takes_the_key_lists_its_models() -> None:
@@ -192,6 +189,18 @@ def test_the_connection_goes_to_the_address_that_was_judged() -> None:
         bad_first = Resolver("169.254.169.254", "127.0.0.1")
         assert tried(url, Transport(True, limits=QUICK, resolve=bad_first)).state == "unreachable"
         assert len(provider.guests) == 1
+
+
+def test_a_name_with_several_addresses_is_tried_at_each() -> None:
+    """“localhost” is ::1 before it is 127.0.0.1, where most servers listen."""
+    with a_provider(lambda guest: guest.answer(LIST)) as provider:
+        url = f"http://models.example:{provider.port}/v1"
+        several = Resolver("127.0.0.2 127.0.0.3 127.0.0.1")
+        assert tried(url, Transport(True, limits=QUICK, resolve=several)).state == "valid"
+        nowhere = Resolver("127.0.0.2 127.0.0.3")
+        outcome = tried(url, Transport(True, limits=QUICK, resolve=nowhere))
+        assert outcome.reason.startswith(f"Nothing listens at models.example:{provider.port}.")
+        assert tried(f"http://localhost:{provider.port}/v1").state == "valid"
 
 
 @pytest.fixture
