@@ -54,7 +54,8 @@ class Parameters(JsonObject):
     def process(self, formdata: Any, data: Any = None, *rest: Any, **named: Any) -> None:
         super().process(formdata, data, *rest, **named)
         if formdata:
-            sent = {name: formdata.get(self._request_name(name), "") for name in self.known}
+            # A field that was not on the page says nothing about its parameter.
+            sent = {name: formdata.get(self._request_name(name), self.texts[name]) for name in self.known}
             self.texts = {name: " ".join(plain_lines(text).split()) for name, text in sent.items()}
 
     def process_data(self, value: Any) -> None:

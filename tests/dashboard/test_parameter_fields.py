@@ -68,6 +68,15 @@ def test_a_field_changes_its_parameter_and_no_other(
     assert_everything_is_equal(store)
 
 
+def test_a_form_without_the_fields_leaves_their_parameters_alone(editor: Visitor, store: Store) -> None:
+    profile = make_profile(store, "One", parameters=RICH)
+    page = f"/admin/profiles/edit/?id={profile.id}"
+    form = form_in(editor.get(page), "seen")
+    bare = {name: value for name, value in form.items() if not name.startswith("parameters")}
+    assert editor.post(page, {**bare, "name": "Two"}).status_code == 303
+    assert spelled(now(store, profile.id)) == spelled(RICH)
+
+
 def test_a_parameter_moves_between_its_field_and_the_json(editor: Visitor, store: Store) -> None:
     profile = make_profile(store, "One", parameters={"temperature": Decimal("0.5"), "seed": 1})
     page = f"/admin/profiles/edit/?id={profile.id}"
