@@ -26,8 +26,10 @@ WORDS: Final = {
     "keys": "See which keys a profile may use",
     "logout": "Sign out",
     "page": "Give the password again",
+    "parameters": "See which parameters a provider takes",
     "picture": "See a picture",
     "suggest": "Search by name, in pickers",
+    "test": "Test a connection",
     "thumb": "See a small picture",
 }
 ITSELF: Final = "Tandem itself"  # what belongs to no page of the menu

@@ -1,5 +1,5 @@
-"""How often a password or a code may be wrong and a connection be tested: counted in the database, so that
-every process counts the same.
+"""How often a password or a code may be wrong, and a connection be tested: counted in the database, so that every
+process counts the same.
 
 Counted are an account from one address, an account from all addresses together, and an address over all accounts. The
 second of these leaves out addresses from which the account was signed in to lately: strangers cannot lock a person out

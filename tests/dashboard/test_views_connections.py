@@ -14,6 +14,7 @@ from store.providers.transport import Limits, Transport
 from store.secrets import API_KEY
 from tests.dashboard.browsing import form_in, messages, resend, submit, told, words
 from tests.dashboard.entering import Visitor, a_tandem, make_account
+from tests.dashboard.proving import time_passes
 from tests.factories import make_image_profile, make_key, make_profile, make_user
 from tests.store.providers.serving import Guest, Provider, a_provider
 
@@ -251,6 +252,26 @@ def test_viewers_and_forged_forms_test_nothing(
 def status_of_a_lost_one(editor: Visitor) -> int:
     token = form_in(editor.get("/admin/keys/new/"), "csrf_token")["csrf_token"]
     return editor.post("/admin/keys/test/", {"csrf_token": token, "id": "gone"}).status_code
+
+
+def test_after_a_while_the_password_is_asked_for_before_a_key_is_sent_anywhere(
+    tandem: Flask, editor: Visitor, store: Store, provider: Provider
+) -> None:
+    key_id = own(store)
+    profile = make_profile(store, "Home", provider="OPENAI_COMPATIBLE", baseUrl=provider.url, apiKeyId=key_id)
+    token = form_in(editor.get(f"/admin/keys/details/?id={key_id}"), "csrf_token")["csrf_token"]
+    sent = {"csrf_token": token, "id": key_id, "active": ""}
+    time_passes(tandem)
+    for path in ("keys/test", "keys/activate", "profiles/test", "profiles/make-default"):
+        answer = editor.post(f"/admin/{path}/", {**sent, "id": profile.id if "profiles" in path else key_id})
+        assert "password" in answer.text.lower() or answer.status_code == 303, path
+        assert "data-outcome" not in answer.text
+    part = editor.post("/admin/keys/test/", sent, headers=PART | {"Referer": "http://localhost/"})
+    assert "data-outcome" not in part.text, "then the script sends the form as it is, and the page asks"
+    assert provider.guests == []
+    found = store.keys.find_by_id(key_id)
+    assert found is not None
+    assert found.isActive
 
 
 def test_viewers_see_no_health(editor: Visitor, viewer: Visitor, store: Store) -> None:
