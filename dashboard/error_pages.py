@@ -21,6 +21,7 @@ from store.errors import (
     MissingReferenceError,
     NotFoundError,
     PictureError,
+    ProviderError,
     StillInUseError,
     StoreError,
 )
@@ -61,6 +62,7 @@ STATUSES: dict[type[StoreError], int] = {
     PictureError: 422,
     CardError: 422,
     TooManyAttemptsError: 429,
+    ProviderError: 429,
     DatabaseError: 503,
     JsonSideError: 503,
 }

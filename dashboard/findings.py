@@ -7,6 +7,7 @@ from typing import Final
 
 from store.jobs import DONE, Job
 from store.validation.report import Difference, ModelCount, Report
+from store.validation.tally import FILE, SQL
 
 Entity = tuple[str, str]
 # What a bar shows, in its order: the count's name, and the words for it.
@@ -74,7 +75,7 @@ class Findings:
             if known:
                 known.state, known.reason, known.place = "unreadable", lost.reason, place
                 continue
-            entity = (lost.kind, lost.id or "")
+            entity = (lost.kind, lost.id) if lost.id else (FILE, lost.path if lost.path != SQL else "")
             rows.append(Row(len(rows), lost.model, lost.id or "", entity, "unreadable", [], lost.reason, place))
         return rows
 

@@ -91,6 +91,11 @@ def duration(seconds: float) -> str:
     return counted(hours, "hour") + (f" {counted(minutes, 'minute')}" if minutes else "")
 
 
+def seconds(count: float) -> str:
+    """``350 milliseconds``, ``2.5 seconds``: for what a person has waited for."""
+    return f"{count:.1f} seconds" if count >= 1 else counted(max(round(count * 1000), 1), "millisecond")
+
+
 def between(start: str | None, end: str | None) -> str:
     """How long it took from one moment to another; empty where one of them is not known."""
     if not start or not end:

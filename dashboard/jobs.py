@@ -151,10 +151,10 @@ class Workshop:
                 return
 
     def sweep(self) -> None:
-        """Jobs of workers that have died have failed; jobs that wait and are in no queue are queued again. Twice in the
-        queue does no harm."""
+        """Jobs of workers that have died begin anew or have failed; jobs that wait and are in no queue are queued
+        again. Twice in the queue does no harm."""
         for job in self.store.jobs.recover():
-            log.warning("Job %d (%s) has failed: %s", job.id, job.kind, job.error)
+            log.warning("The process that worked on job %d (%s) has died; it is %s now", job.id, job.kind, job.state)
         if waiting := self.store.jobs.list(states=(QUEUED,)):
             queued = {task.args[0] for task in self.huey.pending()}
             for job in reversed(waiting):

@@ -65,6 +65,11 @@ def favored(count: int, asked: int, favorite: bool, noun: str) -> str:
     return f"{done}{_rest(asked - count, were if favorite else were.replace('already', 'none'))}."
 
 
+def given(count: int, asked: int, what: str, noun: str) -> str:
+    """``Gave 3 connection profiles the model “gpt-5” (1 had it already).``"""
+    return f"Gave {_of(count, noun)} {what}{_rest(asked - count, 'had it already')}."
+
+
 def deleted(count: int, asked: int, noun: str, word: str = "Deleted") -> str:
     """``Deleted 37 characters (3 were already gone).``"""
     gone = "was already gone" if asked - count == 1 else "were already gone"

@@ -27,8 +27,10 @@ WORDS: Final = {
     "keys": "See which keys a profile may use",
     "logout": "Sign out",
     "page": "Give the password again",
+    "parameters": "See which parameters a provider takes",
     "picture": "See a picture",
     "suggest": "Search by name, in pickers",
+    "test": "Test a connection",
     "thumb": "See a small picture",
     "undo": "Undo a change",
 }

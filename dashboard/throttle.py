@@ -1,4 +1,5 @@
-"""How often a password or a code may be wrong, counted in the database, so that every process counts the same.
+"""How often a password or a code may be wrong, and a connection be tested: counted in the database, so that every
+process counts the same.
 
 Counted are an account from one address, an account from all addresses together, and an address over all accounts. The
 second of these leaves out addresses from which the account was signed in to lately: strangers cannot lock a person out
@@ -66,6 +67,19 @@ class Throttle:
                 rows = [{"subject": subject, "at": spell_moment(now)} for subject in limits]
                 connection.execute(sa.insert(self._table), rows)
         return max(waits, default=None)
+
+    def take(self, what: str, account_id: str, limit: int) -> timedelta | None:
+        """Count one use of what an account may do so often within the window. Where that was too often: how long to
+        wait, and it does not count."""
+        now, subject = self._clock(), f"{what}:{account_id}"
+        asked = sa.select(self._table.c.at).where(self._table.c.subject == subject).order_by(self._table.c.at)
+        with self._database.write() as connection:
+            wait_for_turn(connection, self._table)
+            moments = connection.scalars(asked.where(self._table.c.at > spell_moment(now - WINDOW))).all()
+            if len(moments) >= limit:
+                return datetime.fromisoformat(moments[-limit]) + WINDOW - now
+            connection.execute(sa.insert(self._table).values(subject=subject, at=spell_moment(now)))
+        return None
 
     def succeeded(self, what: str, name: str, address: str) -> None:
         """The attempt was none of guessing: forget this place's failures, and what it alone had counted elsewhere."""

@@ -8,6 +8,7 @@ import './js/json-editor.js';
 import './js/guard.js';
 import './js/keys.js';
 import './js/choices.js';
+import './js/connection.js';
 import './js/palette.js';
 import { refresh } from './js/tools.js';
 

@@ -23,6 +23,8 @@ from store.following import Following
 from store.jobs import Jobs
 from store.mapping import MAPPINGS
 from store.outbox import Outbox
+from store.providers import Providers
+from store.providers.health import KeyTests
 from store.repositories.attachments import AttachmentsRepository
 from store.repositories.base import Repository
 from store.repositories.characters import CharactersRepository
@@ -60,6 +62,8 @@ class Store:
         if self.side.counts:
             self.audit.otherwise = self.spool.keep
         self.secrets = Secrets(settings.encryption_master_pepper)
+        self.providers = Providers(settings.allow_local_providers)
+        self.key_tests = KeyTests(self.database)
         self.loader = Loader(self.public)
         self.turn = Turn(settings.data_backend, self.database, self.side)
         self.outbox = Outbox(self.database, self.side, self.loader)

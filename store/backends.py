@@ -13,7 +13,7 @@ from store.audit import Audit, gathering
 from store.audit.spool import Spool
 from store.database import Database
 from store.deriving import Loader, current_state, plan_logs
-from store.errors import StoreError, UnreadableError
+from store.errors import ConflictError, StoreError, UnreadableError
 from store.files import behind, logs
 from store.files.index import JsonIndex
 from store.files.journal import Written
@@ -194,7 +194,7 @@ class JsonBackend:
     def _planned(self, connection: Connection, marked: set[Entity]) -> dict[str, Write]:
         """What to write. Raises when any of it cannot be written: then nothing is."""
         with told_as_json_side(self._side.data_dir):
-            files, unwritable = plan_logs(connection, self._side, marked)
+            files, unwritable = plan_logs(connection, self._side, marked, gone=self._gone(marked))
         changes, unfit = current_state(connection, self.loader, marked)
         others, refused = self._side.plan(changes, files)
         hidden = (*self._hiding_from(changes), *self._hiding_attachments(files))
@@ -203,13 +203,24 @@ class JsonBackend:
         self._check_logs(connection, files)
         return {**files, **others}
 
+    def _gone(self, marked: set[Entity]) -> set[str]:
+        """The chats of which this change may have deleted the row. Without one is also a chat whose line could not be
+        read, and its messages stay."""
+        return {record_id for kind, record_id in marked if kind == "chat"}
+
     def _check_logs(self, connection: Connection, files: dict[str, Write]) -> None:
-        """Raise when a chat's file would be written anew, or go, that could not be read when it was taken in: the index
-        then lacks what is in it, even if it can be read by now."""
+        """Raise when a chat's file would be written anew, or go, that is not the one whose messages the index holds: it
+        could not be read when it was taken in, or somebody has written to it since. What the index lacks would go."""
         for path, data in files.items():
-            whole = path.startswith(f"{logs.FOLDER}/") and path != logs.INDEX and not isinstance(data, Append)
-            if whole and (problem := self._index.problem_in(connection, capture.LOG, logs.chat_of(path))):
+            if isinstance(data, Append):
+                continue
+            if problem := self._index.problem_in(connection, capture.LOG, logs.chat_of(path)):
                 raise problem
+            if not self._index.knows(connection, path):
+                raise ConflictError(
+                    f"{path} was changed by another program at this very moment.",
+                    hint="Nothing was written. Try again: the change is then taken in first.",
+                )
 
     def _note(self, connection: Connection, marked: set[Entity], files: dict[str, Write], written: Written) -> None:
         """Remember in the index what the files hold now, and that SQL does not have it yet."""

@@ -1,6 +1,6 @@
 """From rows to what the files have to hold: each record, and each chat's file, as SQL has them at one moment."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -89,10 +89,13 @@ def current_state(
 
 # ------------------------------------------------------------------ chat files
 def plan_logs(
-    connection: Connection, side: JsonSide, entities: Iterable[Entity]
+    connection: Connection, side: JsonSide, entities: Iterable[Entity], *, gone: Collection[str] | None = None
 ) -> tuple[dict[str, Write], dict[Entity, StoreError]]:
     """What to write so that the chats' files hold what SQL has: new messages at the end are appended, everything else
     rewrites the file. The caller holds the store lock.
+
+    ``gone``: the chats whose files may go. None: all that have no row. That is not enough where the rows come from the
+    files: a chat whose line cannot be read has none either, and keeps its messages.
     """
     entities = set(entities)
     whole = {record_id for kind, record_id in entities if kind == "log"}
@@ -114,14 +117,17 @@ def plan_logs(
         else:
             files[logs.log_path(chat_id)] = append
     for chat_id in sorted(one for one in whole if rows.is_sound(one)):
-        if error := _plan_whole(connection, side, chat_id, files):
+        if error := _plan_whole(connection, side, chat_id, files, gone):
             refused["log", chat_id] = error
             refused.update({("message", record["id"]): error for record in added.get(chat_id, ())})
     return files, refused
 
 
-def _plan_whole(connection: Connection, side: JsonSide, chat_id: str, files: dict[str, Write]) -> StoreError | None:
+def _plan_whole(
+    connection: Connection, side: JsonSide, chat_id: str, files: dict[str, Write], gone: Collection[str] | None
+) -> StoreError | None:
     there = connection.scalar(sa.select(chats.c.id).where(chats.c.id == chat_id)) is not None
+    there = there or (gone is not None and chat_id not in gone)
     unfit: list[StoreError] = []
     records = log_records(connection, chat_id, unfit) if there else None
     try:

@@ -16,6 +16,9 @@
     ├── PictureError                bytes that are no picture Tandem keeps
     ├── CardError                   a character card that cannot be read (store.cards)
     │   └── PngError                a picture that cannot be read as PNG
+    ├── ProviderError               a provider that is not asked, or whose answer is of no use
+    │   ├── RefusedError            a provider that does not take the key (store.providers)
+    │   └── NoListError             a provider that has no list of models there
     ├── CancelledError              long work was asked to stop
     ├── SwitchedError               another process has gone over to another backend
     ├── DatabaseError               the SQL side did not answer, or refused
@@ -130,6 +133,12 @@ class DatabaseError(StoreError):
     """The SQL side did not answer, or refused."""
 
     hint_by_default = "Check DATABASE_URL and that the database runs, then try again; nothing was written."
+
+
+class ProviderError(StoreError):
+    """A provider is not asked, or gave no answer that says anything. The message repeats nothing the provider said."""
+
+    hint_by_default = "Check the base URL and that the provider can be reached from here, then test again."
 
 
 class CancelledError(StoreError):

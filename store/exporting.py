@@ -4,7 +4,9 @@ The source may go on changing all the while: what changed leaves an entry in the
 snapshot), and is applied after the switch. Killed anywhere, the files in use are the old ones or the new ones, whole.
 """
 
+import math
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +30,9 @@ from store.validation import Report, validate_side
 LOCK_WAIT_S = 15.0
 CHATS_AT_ONCE = 20
 _SPARE = 1.1  # of the room that is needed, so much has to be free
+_BLOCK = 4096  # bytes that most disks take for the smallest file
+_ONE_FILE_EACH = ("User", "Character", "Persona", "Chat")
+_MAKE_ROOM = "Free some space and export again; the files in use are as they were."
 
 
 @dataclass(frozen=True)
@@ -41,8 +46,8 @@ class Change:
 
 @dataclass
 class ExportReport:
-    """What an export did. ``models``: rows in SQL, and how many of them were read back from the new files. ``changes``
-    is what a dry run found; ``problems`` keep the switch from happening."""
+    """What an export did. ``models``: rows in SQL, how many of them were read back from the new files, and of how
+    many a warning tells. ``changes`` is what a dry run found; ``problems`` keep the switch from happening."""
 
     generation: str | None = None
     switched: bool = False
@@ -135,6 +140,8 @@ class _Export:
                 with self._store.database.read() as connection:
                     self._render(connection, staging)
                     self._finish(connection, staging)
+            except StorageFullError as error:  # others filled it meanwhile
+                raise StorageFullError(error.message, hint=_MAKE_ROOM) from error
             finally:
                 if self._report.generation is None and not self._dry_run:
                     self._generations.drop(path)
@@ -148,15 +155,17 @@ class _Export:
         return self._report
 
     def _check_space(self) -> None:
-        """What is in use may be copied once more, and everything in SQL may come anew."""
+        """What is copied from the files in use, and everything in SQL, which may come anew."""
         if self._dry_run:
             return
-        needed = self._store.database.size() + self._side.size()
+        with self._store.database.read() as connection:
+            counted = inventory.count_rows(connection)
+        blocks = sum(counted[model] for model in _ONE_FILE_EACH) * _BLOCK
+        needed = (self._store.database.size() + self._side.room_for_copies() + blocks) * _SPARE
         free = self._side.system.free_space(self._side.own_dir)
-        if free < needed * _SPARE:
-            raise StorageFullError(
-                f"The export may need {needed / 1e6:.0f} MB below {self._side.own_dir}; {free / 1e6:.0f} MB are free."
-            )
+        if free < needed:
+            room = f"{math.ceil(needed / 1e6)} MB below {self._side.own_dir}; {math.floor(free / 1e6)} MB are free."
+            raise StorageFullError(f"The export may need {room}", hint=_MAKE_ROOM)
 
     def _put_in_use(self) -> None:
         """From now on both sides belong together, and what waits is for these files."""
@@ -267,21 +276,29 @@ class _Export:
     def _finish(self, connection: Connection, staging: Staging) -> None:
         report = self._report
         counted = inventory.count_rows(connection)
-        report.unchanged = not staging.changed and not report.problems
+        # A folder of its own becomes a generation whatever it holds: who exports can then go back to it.
+        is_generation = self._generations.current() is not None
+        report.unchanged = is_generation and not staging.changed and not report.problems
         staging.complete()
         report.files, report.written = len(staging.manifest.files), sum(map(bool, staging.changed.values()))
         report.bytes = sum(size for size, _ in staging.manifest.files.values())
         if self._dry_run:
-            report.models = {model: {"rows": count, "written": 0} for model, count in counted.items()}
+            report.models = {model: {"rows": count, "written": 0, "warnings": 0} for model, count in counted.items()}
             return
         side = self._side if report.unchanged else staging.side
         checked = validate_side(
             connection, self._store.loader, side, secrets=self._store.secrets, progress=self._progress
         )
         report.report = checked
+        noted = Counter(one.model for one in checked.rejected)
+        noted.update(one.model for one in checked.dangling)
+        noted.update(one.model for one in checked.secrets.failures)
         report.models = {
-            model: {"rows": count, "written": checked.models[model].json} for model, count in counted.items()
+            model: {"rows": count, "written": checked.models[model].json, "warnings": noted[model]}
+            for model, count in counted.items()
         }
+        for model, number in Counter(one.model for one in checked.rejected).items():
+            report.warnings.append(f"Quilltap 1.3 would refuse {number} of {model}; they were exported as they are.")
         strays = [one for one in checked.unreadable if _is_stray(one.path)]  # nobody's, and brought along as they were
         report.warnings += [f"{one.path}: {one.reason}." for one in strays]
         if checked.inconsistent or checked.errors or checked.skipped or len(checked.unreadable) > len(strays):

@@ -2,7 +2,8 @@
 the ids of jobs to whoever works.
 
 A worker claims a job with one guarded UPDATE, so that no two run it. While it works it says again and again that it is
-alive; when it no longer does, the job has failed. One that was only thought dead tells so with its next beat.
+alive; when it no longer does, the job waits anew, once, where doing it again does no harm, and has failed otherwise.
+One that was only thought dead tells so with its next beat; when another has its job by then, it stops.
 """
 
 import contextlib
@@ -34,6 +35,9 @@ log = logging.getLogger("tandem.jobs")
 KINDS: Final = ("export", "dry-run", "validate", "quick-validate", "repair", "import", "rollback", "prune")
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
 ACTIVE: Final = (QUEUED, RUNNING)
+# What begins anew by itself when its worker died: it does the same, and takes nothing back that was done meanwhile.
+AGAIN: Final = ("export", "dry-run", "validate", "quick-validate", "prune")
+MOST_ATTEMPTS = 2  # it may be the job itself that its worker died of
 
 LEASE = timedelta(seconds=30)  # who was silent for so long is dead
 BEAT_S = 2.0  # how often a worker says that it is alive
@@ -208,21 +212,31 @@ class Jobs:
         return self.get(job_id)
 
     def recover(self) -> Sequence[Job]:
-        """Jobs whose worker has died: from now on they have failed."""
+        """See to jobs whose worker has died, and give them back: those that can be done again wait anew, the others
+        have failed."""
         dead = (self._table.c.state == RUNNING) & (self._table.c.beat_at < spell_moment(self._clock() - LEASE))
         with self._database.read() as connection:
-            found = connection.scalars(sa.select(self._table.c.id).where(dead)).all()
-        if not found:
-            return []
-        ended = {"state": FAILED, "error": _DIED[0], "hint": _DIED[1], "ended_at": self._now()}
-        with self._database.write() as connection:
-            connection.execute(sa.update(self._table).where(self._table.c.id.in_(found), dead).values(ended))
-            kinds = sa.select(self._table.c.id, self._table.c.kind).where(
-                self._table.c.id.in_(found), self._table.c.state == FAILED
-            )
-            failed = [_entry(kind, one, FAILED, _DIED[0]) for one, kind in connection.execute(kinds)]
-            self._audit.write(connection, failed)
-        return [job for job in map(self.get, found) if job.state == FAILED]
+            found = [Job.of(row) for row in connection.execute(sa.select(*self._columns).where(dead))]
+        seen_to = []
+        for job in found:
+            here = sa.update(self._table).where(self._table.c.id == job.id, self._table.c.owner == job.owner, dead)
+            after = self._after_death(job)
+            with self._database.write() as connection:
+                changed = connection.execute(here.values(after)).rowcount
+                if changed:
+                    again = "It begins anew: the process that worked on it has died."
+                    told = (STARTED, again) if after["state"] == QUEUED else (after["state"], _DIED[0])
+                    self._audit.write(connection, [_entry(job.kind, job.id, *told)])
+            if changed:
+                seen_to.append(self.get(job.id))
+        return seen_to
+
+    def _after_death(self, job: Job) -> dict[str, Any]:
+        if job.cancel_requested:
+            return {"state": CANCELLED, "ended_at": self._now()}
+        if job.kind in AGAIN and job.attempts < MOST_ATTEMPTS:
+            return {"state": QUEUED, "progress": None}
+        return {"state": FAILED, "error": _DIED[0], "hint": _DIED[1], "ended_at": self._now()}
 
     # ------------------------------------------------------------------ doing it
     def carry_out(self, job_id: int, work: Work, stopping: Callable[[], bool] = lambda: False) -> Job | None:
@@ -266,13 +280,13 @@ class Jobs:
         return done.rowcount == 1
 
     def _beat(self, job_id: int, owner: str, moment: Advance) -> bool:
-        """Say that the worker is alive and how far it is; whether it shall stop."""
+        """Say that the worker is alive and how far it is; whether it shall stop, be it that another has the job."""
         mine = (self._table.c.id == job_id) & (self._table.c.owner == owner)
         alive = {"state": RUNNING, "error": None, "hint": None, "ended_at": None, "beat_at": self._now()}
         # Not durable by itself: what a power cut undoes here nobody misses.
         with self._database.session() as session, session.write(durable=False) as connection:
-            connection.execute(sa.update(self._table).where(mine).values(progress=_spell(vars(moment)), **alive))
-            return bool(connection.scalar(sa.select(self._table.c.cancel_requested).where(mine)))
+            told = connection.execute(sa.update(self._table).where(mine).values(progress=_spell(vars(moment)), **alive))
+            return not told.rowcount or bool(connection.scalar(sa.select(self._table.c.cancel_requested).where(mine)))
 
     def _finish(self, job: Job, owner: str, ended: Mapping[str, Any]) -> None:
         mine = (self._table.c.id == job.id) & (self._table.c.owner == owner)

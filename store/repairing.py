@@ -4,154 +4,90 @@ Nothing is lost by it: a file that cannot be read, and a record that goes, are s
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from store import Store, capture
-from store.audit import Change, noted, sum_up
-from store.discretion import shown_id
-from store.errors import JsonSideError, NotInStepError, StoreError
+from store.audit import noted, sum_up
+from store.deriving import current_state, plan_logs
+from store.errors import JsonSideError, StoreError
 from store.files import logs
 from store.files.index import JsonIndex
 from store.files.layout import SHELVES
+from store.files.mending import bad_copies, mend
+from store.files.replace import Write
 from store.files.shelves import Entity, OwnFiles
+from store.files.side import JsonSide
 from store.following import records_in_files
-from store.giving import GIVEN, Giving, records_in_sql
+from store.giving import Giving, records_in_sql
 from store.mapping import MAPPINGS
 from store.progress import Progress
+from store.repair_plan import RepairPlan, RepairStep, entries_of, paths_of, shelf_of, summary_of
 from store.tables.messages import messages
 from store.validation import Report, validate_all_data
+from store.validation.tally import FILE
 
-Side = Literal["sql", "json"]
 LOCK_WAIT_S = 15.0
-_ACTIONS = {"write": "Write", "delete": "Delete", "set aside": "Set aside and make anew"}
-
-
-@dataclass(frozen=True)
-class RepairStep:
-    """What happens to one record on ``target``: ``write``, ``delete``, or ``set aside`` (a file of it cannot be
-    read)."""
-
-    kind: str
-    id: str
-    model: str
-    action: str
-    target: Side
-    why: str
-
-
-@dataclass
-class RepairPlan:
-    """The steps of a repair from ``source``. ``left``: what cannot be repaired from there, as sentences."""
-
-    source: Side
-    steps: list[RepairStep] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-
-    def as_json(self) -> dict[str, Any]:
-        """The plan as one JSON object; ids that are secrets are not shown."""
-        shown = [{**vars(step), "id": "" if _is_secret(step.kind) else step.id} for step in self.steps]
-        return {"source": self.source, "steps": shown, "left": self.left}
-
-    def as_text(self) -> str:
-        """The plan for a person."""
-        lines = [
-            f"{_ACTIONS[step.action]} on the {_SPOKEN[step.target]} side: {step.model} "
-            f"{'(its id is not shown)' if _is_secret(step.kind) else step.id}: {step.why}"
-            for step in self.steps
-        ]
-        return "\n".join([*lines, *(f"Left: {one}" for one in self.left), f"{len(self.steps)} records to repair."])
-
-
-_SPOKEN = {"sql": "SQL", "json": "JSON"}
-
-
-def plan_repair(entities: Iterable[Entity], source: Side, store: Store) -> RepairPlan:
-    """What would be done about these records (``log``: the messages of a chat). Nothing is written."""
-    plan = RepairPlan(source)
-    store.index.refresh(full=True)
-    wanted = dict.fromkeys(entities)
-    with store.database.read() as sql, store.index.database.read() as files:
-        for kind, record_id in wanted:
-            in_sql = _is_there(sql, kind, record_id)
-            problem = store.index.problem_in(files, kind, record_id)
-            in_files = _is_there(files, kind, record_id)
-            step = _step(plan, (kind, record_id), in_sql, in_files, problem)
-            if step:
-                plan.steps.append(step)
-    return plan
-
-
-def _step(
-    plan: RepairPlan, entity: Entity, in_sql: bool, in_files: bool, problem: StoreError | None
-) -> RepairStep | None:
-    kind, record_id = entity
-    model = GIVEN["message" if kind == capture.LOG else kind].model
-    if plan.source == "sql":
-        if problem:
-            return RepairStep(kind, record_id, model, "set aside", "json", problem.message)
-        if in_sql:
-            why = "The files have something else." if in_files else "It is not in the files."
-            return RepairStep(kind, record_id, model, "write", "json", why)
-        return RepairStep(kind, record_id, model, "delete", "json", "It is not in the database.") if in_files else None
-    if problem:
-        plan.left.append(f"{problem.message} Repair it from the database, or mend the file.")
-        return None
-    if in_files:
-        why = "The database has something else." if in_sql else "It is not in the database."
-        return RepairStep(kind, record_id, model, "write", "sql", why)
-    return RepairStep(kind, record_id, model, "delete", "sql", "It is not in the files.") if in_sql else None
-
-
-def _is_there(connection: Connection, kind: str, record_id: str) -> bool:
-    mapping = MAPPINGS["chat"] if kind == capture.LOG else GIVEN[kind]
-    if mapping.derived:
-        return True
-    here = sa.select(sa.literal(1)).where(mapping.main.c[mapping.key] == record_id)
-    return connection.execute(here).first() is not None
 
 
 def repair(store: Store, plan: RepairPlan, *, only: Sequence[str] = (), progress: Progress | None = None) -> Report:
-    """Carry the plan out, and validate again: everything, or the models named in ``only``.
+    """Carry the plan out, and validate again: everything, or the models named in ``only``. A record that the database
+    does not take is told in the report's notes and stops no other.
 
     Raises JsonSideError, DatabaseError, NotInStepError: what was written by then stands, and the rest can be planned
     anew.
     """
     progress = progress or Progress()
     progress.phase("Repairing", len(plan.steps), share=0.3)
-    if plan.source == "sql":
-        _set_aside(store, plan)
-        if store.settings.data_backend == "json":
-            _files_from_sql_in_json_mode(store, plan)
-        else:
-            _files_from_sql(store, plan.steps, plan)
+    _mend(store, plan.steps)
+    refused: list[StoreError] = []
+    if plan.source == "json":
+        refused = _sql_from_files(store, plan)
+    elif store.settings.data_backend == "json":
+        _files_from_sql_in_json_mode(store, plan)
     else:
-        _sql_from_files(store, plan)
+        _files_from_sql(store, plan.steps, plan)
     progress.step(len(plan.steps))
-    return validate_all_data(store, only=only, progress=progress)
+    report = validate_all_data(store, only=only, progress=progress)
+    report.notes[:0] = [problem.sentence for problem in refused]
+    return report
+
+
+# ------------------------------------------------------------------ files
+def _mend(store: Store, steps: Sequence[RepairStep]) -> None:
+    """Set aside what cannot be read, what is nobody's and what will go, and write anew what SQL still has of it."""
+    side, files = store.side, dict[str, Write]()
+    with side.lock.hold(LOCK_WAIT_S):
+        side.journal.recover(changing=True)
+        bad = [step for step in steps if step.action == "set aside"]
+        with store.database.read() as connection:
+            changes, _ = current_state(connection, store.loader, [(step.kind, step.id) for step in bad])
+            fresh = [(step.kind, step.id) for step in bad if step.kind == capture.LOG]
+            nowhere = JsonSide(side.own_dir / "nowhere", side.own_dir, side.system)
+            files.update(dict.fromkeys(logs.log_path(one) for _, one in fresh))
+            files.update(plan_logs(connection, nowhere, fresh)[0])
+        for step in steps:
+            if step.action == "delete" and step.target == "json":
+                _set_aside(side, step)
+            elif step.kind == FILE and step.action == "write":
+                side.quarantine({step.id: side.system.read(side.data_dir / step.id)})
+            if step.kind in MAPPINGS and MAPPINGS[step.kind].bytes_path and step.action == "write":
+                files.update(dict.fromkeys(bad_copies(side, step.kind, step.id)))
+        files.update({step.id: None for step in bad if step.kind == FILE and shelf_of(step.id) is None})
+        paths = {path for step in bad for path in paths_of(step)}
+        if paths or files:
+            mend(side, paths, changes, files)
+
+
+def _set_aside(side: JsonSide, step: RepairStep) -> None:
+    if step.kind == capture.LOG:
+        side.set_logs_aside([step.id])
+    elif step.kind in MAPPINGS:
+        side.set_aside(step.kind, [step.id])
 
 
 # ------------------------------------------------------------------ from SQL
-def _set_aside(store: Store, plan: RepairPlan) -> None:
-    """Move what cannot be read out of the way, and copy what will go."""
-    side = store.side
-    with side.lock.hold(LOCK_WAIT_S):
-        side.journal.recover(changing=True)
-        for step in plan.steps:
-            if step.kind == capture.LOG:
-                if step.action == "set aside" or step.action == "delete":
-                    side.set_logs_aside([step.id])
-                if step.action == "set aside":
-                    side.write({logs.log_path(step.id): None})
-            elif step.action == "delete":
-                side.set_aside(step.kind, [step.id])
-            elif step.action == "set aside":
-                side.set_bad_files_aside(step.kind, step.id)
-
-
 def _marks(connection: Connection, steps: Iterable[RepairStep], index: JsonIndex) -> list[Entity]:
     """What has to be derived anew so that the files of these records are right, with what follows from them."""
     marked: dict[Entity, None] = {}
@@ -165,28 +101,11 @@ def _marks(connection: Connection, steps: Iterable[RepairStep], index: JsonIndex
             marked[capture.LOG, chat_id] = marked[capture.TOTALS, chat_id] = None
         if step.kind in MAPPINGS:
             marked[step.kind, step.id] = None
-            shelf = SHELVES[step.kind]
-            if step.action == "set aside" and not isinstance(shelf, OwnFiles):  # everything in it has to come back
-                marked.update(dict.fromkeys((kind, capture.EVERYTHING) for kind in shelf.kinds))
+        shelf = shelf_of(step.id) if step.kind == FILE else SHELVES.get(step.kind)
+        whole = step.kind == FILE or step.action == "set aside"
+        if whole and shelf and not isinstance(shelf, OwnFiles):  # everything in it has to come back
+            marked.update(dict.fromkeys((kind, capture.EVERYTHING) for kind in shelf.kinds))
     return list(marked)
-
-
-def _entries(plan: RepairPlan) -> list[Change]:
-    """The repair as the audit has it, record by record."""
-    side = _SPOKEN[plan.source]
-    return [
-        Change(
-            "repair",
-            "chat" if step.kind == capture.LOG else step.kind,
-            shown_id(step.kind, step.id),
-            message=f"{_ACTIONS[step.action]}, from the {side} side.",
-        )
-        for step in plan.steps
-    ]
-
-
-def _summary(plan: RepairPlan) -> str:
-    return f"{len(plan.steps):,} records were repaired from the {_SPOKEN[plan.source]} side."
 
 
 def _files_from_sql(store: Store, steps: list[RepairStep], plan: RepairPlan | None = None) -> None:
@@ -195,7 +114,7 @@ def _files_from_sql(store: Store, steps: list[RepairStep], plan: RepairPlan | No
     with store.database.write() as connection:
         store.turn.check(connection)
         if plan:
-            store.audit.write_many(connection, _entries(plan), _summary(plan))
+            store.audit.write_many(connection, entries_of(plan, steps), summary_of(plan, steps))
         marked = _marks(connection, steps, store.index)
         if marked:
             connection.execute(sa.insert(outbox), [{"kind": kind, "entity_id": one} for kind, one in marked])
@@ -217,16 +136,17 @@ def _files_from_sql_in_json_mode(store: Store, plan: RepairPlan) -> None:
         refused = Giving(connection, store.index.database.own.outbox, wanted, heed=False).give()
         for problem in refused.values():
             raise problem
-        for entry in _entries(plan):
+        for entry in entries_of(plan, plan.steps):
             noted(entry)
-        sum_up(_summary(plan))
+        sum_up(summary_of(plan, plan.steps))
 
     store.json_backend.changing(work, lambda _: [])
     store.catch_up()
 
 
 # ------------------------------------------------------------------ from the files
-def _sql_from_files(store: Store, plan: RepairPlan) -> None:
+def _sql_from_files(store: Store, plan: RepairPlan) -> list[StoreError]:
+    """Give the database what the files have; what it does not take."""
     steps = plan.steps
     with store.side.lock.hold(LOCK_WAIT_S):
         store.side.journal.recover(changing=False)
@@ -239,15 +159,17 @@ def _sql_from_files(store: Store, plan: RepairPlan) -> None:
         store.turn.check(connection)
         giving = Giving(connection, store.database.own.outbox, wanted, heed=False)
         refused = giving.give()
-        if refused:
-            problem = next(iter(refused.values()))
-            raise NotInStepError(f"{problem.message} Nothing was written.", hint=problem.hint)
-        store.audit.write_many(connection, _entries(plan), _summary(plan))
-    if store.settings.data_backend == "dual":
-        _files_from_sql(store, steps)  # what follows from them in other files
+        done = [step for step in steps if not _is_among(step, refused)]
+        store.audit.write_many(connection, entries_of(plan, done), summary_of(plan, done))
+    if store.settings.data_backend == "dual":  # what follows from them in other files
+        _files_from_sql(store, done)
     elif store.settings.data_backend == "json":
         store.catch_up()
+    return list(dict.fromkeys(refused.values()))
 
 
-def _is_secret(kind: str) -> bool:
-    return kind in MAPPINGS and MAPPINGS[kind].document.secret_id
+def _is_among(step: RepairStep, refused: Iterable[Entity]) -> bool:
+    """Whether SQL did not take the record, or one that lies in the file."""
+    shelf = shelf_of(step.id) if step.kind == FILE else None
+    kinds = shelf.kinds if shelf else ()
+    return any((step.kind, step.id) == one or one[0] in kinds for one in refused)

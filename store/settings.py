@@ -39,6 +39,7 @@ class Settings:
     port: int = 5000
     verbose: bool = False
     verbose_migration: bool = False
+    allow_local_providers: bool = False
 
     @property
     def own_dir(self) -> Path:
@@ -90,6 +91,7 @@ def read_settings(environ: Mapping[str, str], root: Path) -> Settings:
     data_dir, public_dir = folder("DATA_DIR", root / "data"), folder("PUBLIC_DIR", root / "public")
     queue = _queue_url(given.get("JOBS_QUEUE", "").strip() or f"sqlite:///{instance / 'jobs.sqlite'}", root, problems)
     verbose, verbose_migration = flag("VERBOSE"), flag("VERBOSE_MIGRATION")
+    allow_local_providers = flag("ALLOW_LOCAL_PROVIDERS")
     if problems:
         raise SettingsError("Wrong settings: " + "; ".join(problems) + ".")
     return Settings(
@@ -106,6 +108,7 @@ def read_settings(environ: Mapping[str, str], root: Path) -> Settings:
         port=int(port),
         verbose=verbose,
         verbose_migration=verbose_migration,
+        allow_local_providers=allow_local_providers,
     )
 
 

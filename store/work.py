@@ -14,7 +14,8 @@ from store.jobs import Job, Outcome
 from store.mapping import MAPPINGS
 from store.mapping.messages import MESSAGES
 from store.progress import Progress
-from store.repairing import RepairPlan, plan_repair, repair
+from store.repair_plan import RepairPlan, plan_repair
+from store.repairing import repair
 from store.validation import Report, validate_all_data
 from store.validation.values import real_ids
 

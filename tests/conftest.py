@@ -17,6 +17,7 @@ from tests.postgres import PostgresServer, find_programs
 
 # A test must never reach the databases and folders of the person who runs it.
 SETTINGS = (
+    "ALLOW_LOCAL_PROVIDERS",
     "DATABASE_URL",
     "DATA_DIR",
     "PUBLIC_DIR",

@@ -7,8 +7,10 @@ import click
 from flask import current_app
 
 from dashboard.commands.telling import BY_COMMAND, print_json, told
-from store import Store, exporting, importing, repairing, work
+from store import Store, exporting, importing, work
 from store.files.generations import Generations
+from store.repair_plan import Side, plan_repair
+from store.repairing import repair as carry_out
 from store.validation import validate_all_data
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
@@ -75,17 +77,17 @@ def import_(merge: bool, dry_run: bool, as_json: bool) -> None:
 @click.option("--only", multiple=True, metavar="MODEL", help="Only records of this model; may be given again.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be written.")
 @_JSON
-def repair(source: repairing.Side, only: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+def repair(source: Side, only: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     """Make the other side equal, record by record."""
     store = _store()
     with told(quiet=as_json) as progress:
         report = validate_all_data(store, only=only, progress=progress)
-    plan = repairing.plan_repair(report.affected, source, store)
+    plan = plan_repair(report.affected, source, store)
     if not dry_run:
         if not as_json:
             click.echo(plan.as_text())
         with told(quiet=as_json) as progress:
-            report = repairing.repair(store, plan, only=only, progress=progress)
+            report = carry_out(store, plan, only=only, progress=progress)
     if as_json:
         print_json({"plan": plan.as_json(), **report.as_json()})
     else:

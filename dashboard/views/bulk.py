@@ -28,7 +28,11 @@ MOST = 10_000  # records in one action; one unit of work has to end within a req
 
 @dataclass(frozen=True)
 class BulkAction:
-    """One entry of the bar. ``question`` and ``done`` hold {n} and {noun}; ``method`` runs it with the ids."""
+    """One entry of the bar. ``question`` holds {n} and {noun}; ``method`` runs it with the ids.
+
+    ``asks``: the template that asks for what the action needs. ``asks_page``: a dialog would have too little room for
+    what there is to say, so that a page always asks.
+    """
 
     name: str
     label: str
@@ -38,6 +42,8 @@ class BulkAction:
     method: str
     kind: str = "plain"
     asks_tag: bool = False
+    asks: str = ""
+    asks_page: bool = False
 
 
 ADD_TAG = BulkAction("add_tag", "Add tag", "tags", "Add tags to {n} {noun}?", "Add tags", "bulk_add_tag", asks_tag=True)
@@ -74,8 +80,8 @@ class BulkView(RepositoryView):
             return self.go(self.back())
         if not self.is_confirmed(ids, everything):
             return self.ask(action, ids, everything)
-        if action.asks_tag and not self.tags_asked():
-            return self.ask(action, ids, everything, problem="Choose a tag, or write the name of a new one.")
+        if problem := self.missing(action):
+            return self.ask(action, ids, everything, problem=problem)
         try:
             getattr(self, action.method)(ids)
         except StillInUseError as error:
@@ -124,10 +130,24 @@ class BulkView(RepositoryView):
             problem=problem,
             sample=self.sample(ids),
             count=len(ids),
+            loses=self.loses_together(ids) if action.name == DELETE.name else "",
             **self.tags_to_choose(action),
+            **self.asked_context(),
             return_url=self.back(),
         )
         return page, HTTPStatus.UNPROCESSABLE_ENTITY if problem else HTTPStatus.OK
+
+    def missing(self, action: BulkAction) -> str:
+        """What an action still has to be told, in a sentence; empty when it knows everything."""
+        return "Choose a tag, or write the name of a new one." if action.asks_tag and not self.tags_asked() else ""
+
+    def asked_context(self) -> dict[str, Any]:
+        """What the templates need that ask for something; on the list and on a page of their own."""
+        return {}
+
+    def loses_together(self, ids: Sequence[str]) -> str:
+        """What goes with all these records, in a sentence; empty where that is not worth a look at each."""
+        return ""
 
     def question(self, action: BulkAction, count: int) -> str:
         return action.question.format(n=f"{count:,}", noun=self.noun if count == 1 else f"{self.noun}s")
@@ -224,6 +244,7 @@ class BulkView(RepositoryView):
             "bulk_actions": self.offered(),
             "bulk_url": url_for(f"{self.endpoint}.action_view"),
             "bulk_fields": {"query": listing.query_string},
+            **self.asked_context(),
         }
 
 

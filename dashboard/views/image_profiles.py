@@ -6,13 +6,16 @@ from wtforms.fields.choices import SelectChoice
 
 from dashboard.formatters import provider
 from dashboard.forms import KeptChoice
+from dashboard.parameter_fields import Parameters
 from dashboard.views.profiles import ProfileForm, ProfilePages
 from store.documents import ImageProfile
 from store.documents.image_profiles import ImageProvider
+from store.providers.parameters import IMAGE
 
 
 class ImageProfileForm(ProfileForm):
     provider = KeptChoice("Provider", choices=[SelectChoice(name, provider(name)) for name in get_args(ImageProvider)])
+    parameters = Parameters("Parameters", IMAGE, description="A JSON object, or empty.")
 
 
 class ImageProfilesView(ProfilePages):
@@ -21,7 +24,7 @@ class ImageProfilesView(ProfilePages):
     noun = "image profile"
     form = ImageProfileForm
     unique_field = "name"
-    address_hint = "Where requests go, if not to the provider's own address."
+    address_hint = "Kept for Quilltap; the providers of images have addresses of their own."
     goes_along = "Chats that use it go on without one."
 
     def __init__(self, store: Any) -> None:

@@ -1,7 +1,6 @@
 """Connection profiles, and what they have in common with image profiles."""
 
 from typing import Any, ClassVar, get_args
-from urllib.parse import urlsplit
 
 from flask import jsonify, request, url_for
 from flask_admin import expose
@@ -10,19 +9,42 @@ from wtforms.fields.choices import SelectChoice
 
 from dashboard import notices
 from dashboard.formatters import counted, listed, provider
-from dashboard.forms import Filled, Flag, JsonObject, KeptChoice, Line, RecordForm, Sent, Tags
-from dashboard.views.bulk import ADD_TAG, DELETE, REMOVE_TAG
+from dashboard.forms import Filled, Flag, KeptChoice, Line, RecordForm, Sent, Tags
+from dashboard.parameter_fields import Parameters
+from dashboard.views.bulk import ADD_TAG, DELETE, REMOVE_TAG, BulkAction
+from dashboard.views.connections import ConnectionView
 from dashboard.views.listing import Filters, Listing, clean
 from dashboard.views.places import page_of, places_of
 from dashboard.views.tagged import TaggedView
-from store.documents import ConnectionProfile
+from store.documents import ApiKey, ConnectionProfile
 from store.documents.profiles import Provider
-from store.errors import InvalidRecordError, StoreError
+from store.errors import InvalidRecordError, ProviderError, StoreError
+from store.providers import NEEDS_BASE_URL, Outcome, Subject
+from store.providers.addresses import parse
+from store.providers.parameters import LANGUAGE
 from store.repositories.contract import Page, Query
 
-NEEDS_ADDRESS = frozenset({"OLLAMA", "OPENAI_COMPATIBLE"})
 KEY_PROVIDERS = frozenset(get_args(Provider))
 NOT_OFFERED = "it is no active key of the owner for this provider; choose another one, or none"
+SET_MODEL = BulkAction(
+    "set_model",
+    "Set model",
+    "edit",
+    "Give {n} {noun} another model?",
+    "Set model",
+    "bulk_set_model",
+    asks="profiles/_ask_model.html",
+)
+SET_KEY = BulkAction(
+    "set_key",
+    "Set key",
+    "keys",
+    "Give {n} {noun} another API key?",
+    "Set key",
+    "bulk_set_key",
+    asks="profiles/_ask_key.html",
+)
+NO_KEY = "none"
 
 
 class ProfileForm(RecordForm):
@@ -32,31 +54,22 @@ class ProfileForm(RecordForm):
     apiKeyId = KeptChoice("API key", choices=[], invalid_choice_message=f"API key: {NOT_OFFERED}.")
     baseUrl = Line("Base URL", nullable=True, longest=2000)
     modelName = Line("Model", validators=[Filled()])
-    parameters = JsonObject("Parameters", nullable=False, description="A JSON object, or empty.")
     isDefault = Flag("Default")
     tags = Tags("Tags")
 
     def validate_baseUrl(self, field: Any) -> None:  # WTForms finds it by the field's name
-        if field.data and not is_web_address(field.data):
-            raise ValidationError(
-                "Base URL is no address. Write one such as http://localhost:11434, or leave it empty."
-            )
+        try:
+            parse(field.data or "https://empty.example")
+        except ProviderError as error:
+            raise ValidationError(f"{error.message} {error.hint}") from error
 
 
 class ConnectionProfileForm(ProfileForm):
     provider = KeptChoice("Provider", choices=[SelectChoice(name, provider(name)) for name in get_args(Provider)])
+    parameters = Parameters("Parameters", LANGUAGE, description="A JSON object, or empty.")
 
 
-def is_web_address(text: str) -> bool:
-    """Whether a program can send requests there."""
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        return False
-
-
-class ProfilePages(TaggedView):
+class ProfilePages(ConnectionView, TaggedView):
     """The pages of one sort of profiles."""
 
     search_in = "names and models"
@@ -73,9 +86,14 @@ class ProfilePages(TaggedView):
     }
     cells_template, fields_template = "profiles/cells.html", "profiles/fields.html"
     body_template = "profiles/body.html"
-    bulk_actions = (ADD_TAG, REMOVE_TAG, DELETE)
-    roles = {**TaggedView.roles, "make_default": "editor", "keys": "editor"}
+    bulk_actions = (ADD_TAG, REMOVE_TAG, SET_MODEL, SET_KEY, DELETE)
+    roles = {
+        **TaggedView.roles,
+        **dict.fromkeys(("make_default", "keys", "parameters", "test"), "editor"),
+    }
+    asks_again: ClassVar[frozenset[str]] = frozenset({"create", "edit", "delete", "bulk", "make_default", "test"})
     address_hint: ClassVar[str]
+    may_ask: ClassVar[bool] = False  # whether the smallest question to a model costs next to nothing
 
     # -------------------------------------------------------------- keys
 
@@ -127,21 +145,108 @@ class ProfilePages(TaggedView):
         key, address = form["apiKeyId"].value(), form["baseUrl"].value()
         if key and key not in form.offered and {"provider", "apiKeyId"} & {*names}:
             problems["apiKeyId"] = NOT_OFFERED
-        if not address and form["provider"].data in NEEDS_ADDRESS and {"provider", "baseUrl"} & {*names}:
+        if not address and form["provider"].data in NEEDS_BASE_URL and {"provider", "baseUrl"} & {*names}:
             problems["baseUrl"] = f"{provider(form['provider'].data)} needs one, such as http://localhost:11434"
+        if {"provider", "parameters"} & {*names}:
+            called, every = form["provider"].data, "provider" in names
+            problems["parameters"] = form["parameters"].out_of_bounds(called, all_of_them=every)
+        problems = {name: told for name, told in problems.items() if told}
         if problems:
             raise InvalidRecordError(f"The {self.noun}", problems)
         return super().fields_from(form, names, user_id)
 
     def form_context(self, form: RecordForm, document: Any) -> dict[str, Any]:
         user_id = document.userId if document is not None else self.current_user_id()
-        return {**super().form_context(form, document), "keys_url": url_for(".keys"), "keys_of": user_id or ""}
+        return {
+            **super().form_context(form, document),
+            "keys_url": url_for(".keys"),
+            "keys_of": user_id or "",
+            "parts": form["parameters"].parts(form["provider"].data),
+            "found": self.models_for(form, document) if "_models" in request.form else None,
+        }
+
+    @staticmethod
+    def is_saving() -> bool:
+        return TaggedView.is_saving() and "_models" not in request.form
+
+    @expose("/parameters/")
+    def parameters(self) -> str:
+        """The empty fields of the parameters that ``provider`` takes, for the form."""
+        form = self._create_form_class(data={"parameters": {}})
+        return self.render("profiles/_parameters.html", parts=form["parameters"].parts(request.args.get("provider")))
 
     def shown(self, field: Any, sent: Sent | None) -> str:
+        if sent is not None and field.short_name == "parameters":
+            return str(field.as_text(sent))
         told = super().shown(field, sent)
         if told and field.short_name == "apiKeyId":
             return self.key_named(told)
         return provider(told) if told and field.short_name == "provider" else told
+
+    # -------------------------------------------------------------- test
+
+    def subject_of(self, document: Any) -> tuple[Subject, ApiKey | None]:
+        key = self.key_or_none(document.value("apiKeyId"))
+        return self.subject(document.provider, key, document.baseUrl, document.modelName, ask=self.may_ask)
+
+    def models_for(self, form: RecordForm, document: Any) -> Outcome:
+        """What a provider says to a form as it stands: with a key that the form offers, or the one the profile has."""
+        asked = form["apiKeyId"].data
+        has = document is not None and document.value("apiKeyId") == asked
+        key = self.key_or_none(asked) if has or asked in form.offered else None
+        address = form["baseUrl"].data
+        try:
+            return self.outcome_of(lambda: self.subject(form["provider"].data or "", key, address))
+        except ProviderError as error:
+            return Outcome("unreachable", error.sentence, 0.0)
+
+    # -------------------------------------------------------------- many at once
+
+    def missing(self, action: BulkAction) -> str:
+        if action is SET_MODEL and not self.model_asked():
+            return "Write the name of the model."
+        if action is SET_KEY and not request.form.get("set-key"):
+            return "Choose a key, or none."
+        return super().missing(action)
+
+    @staticmethod
+    def model_asked() -> str:
+        return clean(request.form.get("set-model", ""))
+
+    def asked_context(self) -> dict[str, Any]:
+        owners = dict(self.users())
+        rows = self.store.keys.list(Query(sort="label", page_size=500)).rows if self.allows("bulk") else []
+        named = [
+            (row["id"], f"{row['label']} ({provider(row['provider'])})", owners.get(row["userId"], ""))
+            for row in rows
+            if row["isActive"]
+        ]
+        several = len(owners) > 1
+        offered = [(key_id, f"{label} of {owner}" if several and owner else label) for key_id, label, owner in named]
+        return {"keys_to_set": [(NO_KEY, "No key"), *offered], "key_asked": request.form.get("set-key", "")}
+
+    def bulk_set_model(self, ids: list[str]) -> None:
+        model = self.model_asked()
+        result = self.repository.update_many(ids, {"modelName": model})
+        notices.tell_result(result, notices.given(result.value, len(ids), f"the model “{model}”", self.noun))
+
+    def bulk_set_key(self, ids: list[str]) -> None:
+        """Give the profiles a key of their own user and provider; the others are left alone, and named."""
+        key_id = request.form.get("set-key", "")
+        profiles = [found for one in ids if (found := self.repository.find_by_id(one)) is not None]
+        fitting = profiles if key_id == NO_KEY else [one for one in profiles if self.fits(one, key_id)]
+        if fitting:
+            value = None if key_id == NO_KEY else key_id
+            result = self.repository.update_many([one.id for one in fitting], {"apiKeyId": value})
+            named = "no key" if value is None else f"the key “{self.key_named(value)}”"
+            notices.tell_result(result, notices.given(result.value, len(fitting), named, self.noun))
+        if left := [f"“{one.name}” ({provider(one.provider)})" for one in profiles if one not in fitting]:
+            told = f"Left alone, because it is no active key of their owner and provider: {listed(left, 10)}."
+            notices.tell(told, notices.WARNING)
+
+    def fits(self, profile: Any, key_id: str) -> bool:
+        """Whether a key is one that the profile's form would offer."""
+        return key_id in dict(self.keys_for(profile.userId, profile.provider))
 
     # -------------------------------------------------------------- list and details
 
@@ -198,6 +303,7 @@ class ProfilesView(ProfilePages):
     noun = "connection profile"
     form = ConnectionProfileForm
     address_hint = "Where requests go. Needed for Ollama and OpenAI-compatible; others have their own."
+    may_ask = True
     goes_along = "One that a chat uses is not deleted."
 
     def __init__(self, store: Any) -> None:

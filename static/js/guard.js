@@ -6,7 +6,7 @@ import { tell } from './frame.js';
 
 const PREFIX = `tandem.draft.${document.body.dataset.account || ''}.`;
 const OLDEST = 30 * 24 * 3600 * 1000;
-const SECRET = /pass|secret|token|api.?key|cipher|pepper|credential/i;
+const SECRET = /pass|secret|(?<!max_)token|api.?key|cipher|pepper|credential/i;
 
 function keeps(field) {
   if (!field.name || field.disabled || field.closest('[data-secret]') || SECRET.test(field.name)) return false;

@@ -1,6 +1,6 @@
 """Many records in one file, and beside it, line by line, those that would make Quilltap refuse the whole file."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,7 @@ class Aggregate:
     def __init__(self, path: str, form: Form, *sections: Section, side_name: str = "") -> None:
         self.path, self._form, self._sections = path, form, sections
         self.kinds = tuple(section.kind for section in sections)
+        self._by_kind = {section.kind: section for section in sections}
         name = side_name or path.rpartition("/")[2].partition(".")[0]
         self.side_path = f"extras/{name}.jsonl"
 
@@ -77,6 +78,18 @@ class Aggregate:
     def paths(self, record_id: str) -> tuple[str, ...]:
         return (self.path, self.side_path)
 
+    # ------------------------------------------------------------------ order
+    def order(self, kind: str, record: Record) -> tuple[str, ...]:
+        """By what records of a kind are sorted."""
+        return self._by_kind[kind].order(record)
+
+    def in_lists(self, path: str, entries: Iterable[Entry]) -> list[list[Entry]]:
+        """The records of a file as they are in one order each: list by list, or all of its lines."""
+        found: dict[str, list[Entry]] = {}
+        for entry in entries:
+            found.setdefault(self._by_kind[entry.kind].list_name if path == self.path else "", []).append(entry)
+        return list(found.values())
+
     # ------------------------------------------------------------------ reading
     def parse(self, path: str, data: bytes) -> tuple[list[Entry], list[Bad]]:
         good: list[Entry] = []
@@ -94,6 +107,22 @@ class Aggregate:
                 section = self._section(path, piece)
                 bad.append((section.document.id_of(piece.record) if section else _id_of(piece.record), problem))
         return good, bad
+
+    def readable(self, path: str, data: bytes) -> bytes | None:
+        """The file without the records that cannot be read; None when nothing can be. What is somebody else's stays."""
+        try:
+            pieces = list(self._pieces(path, data))
+        except UnreadableError:
+            return None
+        good: dict[str, list[Record]] = {}
+        rest, seen = [], set[Entity]()
+        for piece in pieces:
+            entry, problem = self._judge(path, piece, seen)
+            if entry:
+                good.setdefault(piece.list_name, []).append(entry.record)
+            elif not problem:
+                rest.append(piece)
+        return (self._form if path == self.path else _LINES).render(data, path, good, rest)
 
     def _pieces(self, path: str, data: bytes) -> Iterator[Piece]:
         return (self._form if path == self.path else _LINES).pieces(path, data)

@@ -182,6 +182,12 @@ class JsonIndex:
         """Note what the files hold now that we wrote them, within the caller's transaction."""
         Intake(self._side, connection).wrote(files, signatures)
 
+    def knows(self, connection: Connection, path: str) -> bool:
+        """Whether a chat's file is still the one whose messages the index holds; a missing one, when it holds none. The
+        caller holds the store lock."""
+        with told_as_json_side(self._side.data_dir):
+            return Intake(self._side, connection).knows(path)
+
     # ------------------------------------------------------------------ what cannot be read
     def problems(self, kinds: Iterable[str] = (*SHELVES, LOG)) -> list[UnreadableError]:
         """Every file or record that the last look could not read."""

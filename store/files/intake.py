@@ -18,7 +18,7 @@ from store.documents import Message
 from store.errors import UnreadableError
 from store.files import logs
 from store.files.layout import SHELVES
-from store.files.replace import Write
+from store.files.replace import Append, Write
 from store.files.shelves import Entity, Entry, read_with_signature
 from store.files.side import JsonSide, record_of
 from store.files.system import Signature
@@ -31,6 +31,7 @@ from store.tables.users import users
 # A file (or folder) may change again within one tick of the kernel's clock and show the same time.
 SETTLED_NS = 50_000_000
 LOG = capture.LOG  # the kind under which chats' files are noted
+_REFUSED = Signature(0, 0, 0)  # of a file that the system would not let us read
 _FIRST_KINDS = [kind for kind, shelf in SHELVES.items() if shelf.kinds[0] == kind]  # each shelf once
 _OLDEST_USER = sa.select(users.c.id).order_by(users.c.createdAt, users.c.id).limit(1)
 
@@ -104,12 +105,31 @@ class Intake:
             for path in [path for path in changed if not self._is_as_it_was(kind, path, known.get(path))]:
                 self._read_anew(kind, path)
 
+    def knows(self, path: str) -> bool:
+        """Whether a file is still the one that was taken in; a missing one, when none was. Raises OSError."""
+        row = self._connection.execute(sa.select(files).where(files.c.path == path)).first()
+        try:
+            current = self._side.system.signature(self._side.data_dir / path)
+        except FileNotFoundError:
+            return row is None
+        if row is None or row.mtime_ns:
+            return row is not None and signature_of(row) == current
+        found = None
+        with contextlib.suppress(UnreadableError):
+            found = read_with_signature(self._side.system, self._side.data_dir, path)
+        return found is not None and _digest(found[0]) == row.digest
+
     # ------------------------------------------------------------------ one file
     def _is_as_it_was(self, kind: str, path: str, known: sa.Row[tuple[object, ...]] | None) -> bool:
-        """Whether the file holds what it held; otherwise that is forgotten."""
-        if known is not None and known.digest:
-            with contextlib.suppress(UnreadableError):
+        """Whether the file holds what it held, or still cannot be read; otherwise what it held is forgotten."""
+        refused = known is not None and (known.mtime_ns, known.size, known.inode) == _REFUSED
+        if known is not None and (known.digest or refused):
+            try:
                 found = read_with_signature(self._side.system, self._side.data_dir, path)
+            except UnreadableError:
+                if refused:
+                    return True
+            else:
                 if found is not None and _digest(found[0]) == known.digest:
                     self._note(path, kind, found[1], known.digest)
                     return True
@@ -118,7 +138,7 @@ class Intake:
 
     def _read_anew(self, kind: str, path: str) -> None:
         problem: UnreadableError | None = None
-        data, signature = b"", Signature(0, 0, 0)
+        data, signature = b"", _REFUSED
         try:
             found = read_with_signature(self._side.system, self._side.data_dir, path)
             if found is None:  # gone since it was listed
@@ -228,6 +248,9 @@ class Intake:
         """Note which records the files hold now that we wrote them. They are looked at once more, but for chats' files:
         whoever else writes one of those changes its size, or replaces it."""
         for path, data in written.items():
+            if isinstance(data, Append):
+                self._grew(path, data, signatures.get(path))
+                continue
             is_log = path.startswith(f"{logs.FOLDER}/") and path != logs.INDEX
             shelf = next((shelf for shelf in SHELVES.values() if not is_log and shelf.owns(path)), None)
             if not is_log and shelf is None:
@@ -245,6 +268,16 @@ class Intake:
                 self._note_entries(path, found)
                 for record_id, problem in bad:
                     self._note_bad(path, kind, record_id, problem)
+
+    def _grew(self, path: str, data: Append, now: Signature | None) -> None:
+        """A chat's file is known after we appended to it if it was before, and nothing else came to it. Otherwise the
+        next look reads it; and what could not be read in it still cannot."""
+        size = data.offset + len(data.data)
+        before = sa.and_(files.c.path == path, files.c.size == data.offset)
+        if now is not None and now.size == size:
+            moment = sa.case((files.c.mtime_ns == 0, 0), else_=now.mtime_ns)
+            same = sa.and_(before, files.c.inode == now.inode)
+            self._connection.execute(sa.update(files).where(same).values(mtime_ns=moment, size=size, digest=""))
 
     def _note_entries(self, path: str, found: list[Entry]) -> None:
         for entry in found:

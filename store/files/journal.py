@@ -241,7 +241,7 @@ class Journal:
         if known and there.startswith(data):
             return self._make_sure(target)
         if known and data.startswith(there):
-            return append(self._system, target, Append(step.offset, data))
+            return append(self._system, target, Append(step.offset + len(there), data[len(there) :]))
         # Somebody else has written here: what is theirs stays, but for a line that was not written to its end.
         whole = self._from(target, 0)
         if data in whole:

@@ -48,6 +48,14 @@ class PublicFiles:
         self._hashes: OrderedDict[Path, tuple[Signature, str]] = OrderedDict()
         self._lock = threading.Lock()
 
+    def is_beside(self, folder: Path) -> bool:
+        """Whether the files can have second names in a folder; also where there are none."""
+        return not self._system.is_folder(self._root) or self._system.is_one_disk(self._root, folder)
+
+    def size(self) -> int:
+        """How many bytes lie below PUBLIC_DIR."""
+        return sum(self._system.sizes(self._root))
+
     def find(self, relative_path: str) -> Found | Missing:
         """Hash and size of a file, or why its bytes count as missing. Raises nothing of its own."""
         try:

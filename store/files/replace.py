@@ -15,8 +15,8 @@ SYNC_EACH_UP_TO = 16  # files; beyond it one sync of the file system is cheaper 
 
 @dataclass(frozen=True)
 class Append:
-    """What becomes of a file that only grows: it is cut to ``offset`` bytes, what lies behind being a torn tail, and
-    ``data`` follows. Without data the file is only made sure of."""
+    """What becomes of a file that only grows: ``data`` follows its first ``offset`` bytes, and whole lines that were
+    added behind those meanwhile; a torn tail is cut. Without data nothing else is done but making sure of the file."""
 
     offset: int
     data: bytes
@@ -91,15 +91,17 @@ def _sync_folders(system: System, touched: dict[Path, None]) -> None:
 
 
 def append(system: System, path: Path, change: Append) -> Signature:
-    """Write at the end of a file: one write, one sync; the file's signature then. Raises OSError; then the file ends
-    where it did before."""
+    """Write at the end of a file: one write, one sync; the file's signature then. Lines that another program has added
+    meanwhile stay, and ours follow. Raises OSError; then the file ends where it did before."""
     handle = system.open_to_append(path)
     try:
-        size = system.signature_of(handle).size
-        if size < change.offset:  # what would follow its end is not what belongs there
+        size, end = system.signature_of(handle).size, change.offset
+        if size < end:  # what would follow its end is not what belongs there
             raise OSError(errno.ESTALE, "It is shorter than it was", str(path))
-        if size > change.offset:
-            system.truncate(handle, change.offset)
+        if size > end:
+            end += system.read_from(path, end, size - end).rfind(b"\n") + 1
+            if size > end:  # a piece without its newline
+                system.truncate(handle, end)
         rest = memoryview(change.data)
         try:
             while rest:
@@ -108,8 +110,9 @@ def append(system: System, path: Path, change: Append) -> Signature:
             return system.signature_of(handle)
         except OSError:
             with contextlib.suppress(OSError):
-                system.truncate(handle, change.offset)
-                system.sync(handle)
+                if system.signature_of(handle).size == end + len(change.data) - len(rest):  # nobody wrote behind us
+                    system.truncate(handle, end)
+                    system.sync(handle)
             raise
     finally:
         with contextlib.suppress(OSError):  # it is on the disk by now, or the reason why not is told already

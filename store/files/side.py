@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from store.files.journal import Journal, Written
 from store.files.layout import SHELVES
 from store.files.lock import StoreLock
 from store.files.public import PublicFiles
-from store.files.replace import Append, Write, make_folders, remove_leftovers, write_all
+from store.files.replace import Append, CopyOf, Write, make_folders, remove_leftovers, write_all
 from store.files.shelves import Changes, Context, Entity, Entry, OwnFiles, Plan, Shelf, file_name, read_or_none
 from store.files.system import Signature, System, told_as_json_side
 from store.files.user_files import UserFiles
@@ -110,7 +110,7 @@ class JsonSide:
             plan, torn = logs.plan_whole(self.system, self.data_dir, chat_id, records, known)
             if torn:
                 log.warning("The end of %s was torn: %d bytes are set aside.", logs.log_path(chat_id), len(torn))
-                self._quarantine({f"chats/{file_name(chat_id)}l.torn": torn})
+                self.quarantine({f"chats/{file_name(chat_id)}l.torn": torn})
         return plan
 
     def known_good(self, chat_id: str) -> int | None:
@@ -132,7 +132,7 @@ class JsonSide:
                 data = read_or_none(self.system, self.data_dir, logs.log_path(chat_id))
                 if data:
                     copies[logs.log_path(chat_id)] = data
-        self._quarantine(copies)
+        self.quarantine(copies)
 
     # ------------------------------------------------------------------ records
     def entry(self, kind: str, record_id: str) -> Entry | None:
@@ -183,10 +183,15 @@ class JsonSide:
                 if folder not in done and self.system.is_folder(self.data_dir / folder):
                     self.system.sync_folder(self.data_dir / folder)
 
-    def size(self) -> int:
-        """How many bytes lie below the data folder."""
+    def room_for_copies(self) -> int:
+        """How many bytes another generation of the same files takes. Only what grows in place is copied, and pictures
+        that lie on another disk; all the rest gets a second name."""
         with told_as_json_side(self.data_dir):
-            return sum(self.system.sizes(self.data_dir))
+            growing = sum(self.system.sizes(self.data_dir, ".jsonl"))
+            if self.public is None or self.public.is_beside(self.own_dir):
+                return growing
+            there = sum(self.system.sizes(self.data_dir / "binaries"))
+            return growing + max(self.public.size() - there, 0)
 
     def make_folder(self) -> None:
         """Make the data folder when there is none."""
@@ -224,20 +229,10 @@ class JsonSide:
             with contextlib.suppress(UnreadableError):
                 if entry := self.entry(kind, record_id):
                     copies[f"{kind}/{file_name(record_id)}"] = codec.dumps_pretty(entry.record)
-        self._quarantine(copies)
+        self.quarantine(copies)
 
-    def set_bad_files_aside(self, kind: str, record_id: str) -> None:
-        """Move files that may hold the record, and in which something cannot be read, into the quarantine. The caller
-        holds the lock."""
-        for path in SHELVES[kind].paths(record_id):
-            with contextlib.suppress(UnreadableError):
-                data = read_or_none(self.system, self.data_dir, path)
-                if data is not None and SHELVES[kind].parse(path, data)[1]:
-                    self._quarantine({path: data})
-                    self.write({path: None})
-
-    def _quarantine(self, copies: dict[str, bytes]) -> None:
-        """Keep bytes that are about to go, below a folder named by this moment."""
+    def quarantine(self, copies: Mapping[str, bytes | CopyOf]) -> None:
+        """Keep what is about to go, below a folder named by this moment. The caller holds the lock."""
         if not copies:
             return
         folder = self.own_dir / "quarantine" / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")

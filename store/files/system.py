@@ -159,12 +159,17 @@ class System:
         told = os.statvfs(folder)
         return told.f_bavail * told.f_frsize
 
-    def sizes(self, folder: Path) -> Iterator[int]:
-        """The sizes of all files below a folder, in bytes."""
+    def is_one_disk(self, one: Path, other: Path) -> bool:
+        """Whether files of one folder can have second names in the other. Both are there."""
+        return os.stat(one).st_dev == os.stat(other).st_dev
+
+    def sizes(self, folder: Path, ending: str = "") -> Iterator[int]:
+        """The sizes of all files below a folder whose names end so, in bytes."""
         for place, _, names in os.walk(folder):
             for name in names:
-                with contextlib.suppress(FileNotFoundError):
-                    yield os.stat(os.path.join(place, name)).st_size
+                if name.endswith(ending):
+                    with contextlib.suppress(FileNotFoundError):
+                        yield os.stat(os.path.join(place, name)).st_size
 
     def write(self, handle: Handle, data: bytes) -> int:
         """Write some of the bytes; how many."""

@@ -143,19 +143,23 @@ class Repository(Generic[D]):
             if fields.get(self._mapping.key, record_id) != record_id:
                 label = self._mapping.document.called(old[self._main.name][0])
                 raise InvalidRecordError(label, {self._mapping.key: "an id cannot be changed"})
-            moment = now()
-            new = self._mapping.with_fields(old, self._completed(fields), moment)
-            if not rows.differ(self._mapping, old, new):
-                return self._document(old)
-            if "updatedAt" not in fields and "updatedAt" in self._main.c:
-                new[self._main.name][0]["updatedAt"] = moment
-            document = self._document(new)
-            self._before_write(connection, new)
-            rows.save(connection, self._mapping, old, new)
-            note_updated(self._mapping, old, new)
-            return self._reload(connection, record_id) if self._mapping.parents else document
+            return self._written(connection, record_id, old, fields)[0]
 
         return self._change(work, [record_id])
+
+    def _written(self, connection: Connection, record_id: str, old: Rows, fields: dict[str, Any]) -> tuple[D, bool]:
+        """The record with these fields changed, and whether anything had to be written for that."""
+        moment = now()
+        new = self._mapping.with_fields(old, self._completed(fields), moment)
+        if not rows.differ(self._mapping, old, new):
+            return self._document(old), False
+        if "updatedAt" not in fields and "updatedAt" in self._main.c:
+            new[self._main.name][0]["updatedAt"] = moment
+        document = self._document(new)
+        self._before_write(connection, new)
+        rows.save(connection, self._mapping, old, new)
+        note_updated(self._mapping, old, new)
+        return self._reload(connection, record_id) if self._mapping.parents else document, True
 
     def delete(self, record_id: str) -> Result[bool]:
         """Delete it and what SQL's rules say goes with it."""

@@ -238,6 +238,9 @@ class ProfileRepository(TaggedRepository[D_co], Protocol[D_co]):
     def set_default(self, profile_id: str) -> Result[Any]:
         """Make a profile its user's default; the one before is none any more, as one unit."""
 
+    def update_many(self, profile_ids: Iterable[str], fields: dict[str, Any]) -> Result[int]:
+        """Change the same fields of several as one unit; how many were different before."""
+
     def unset_all_defaults(self, user_id: str) -> Result[int]: ...
 
     def used_by(self, profile_id: str) -> Users: ...

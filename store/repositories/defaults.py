@@ -1,11 +1,12 @@
 """What both sorts of profiles share: one default per user, and the tags they carry."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from store import rows
 from store.audit.differences import note_set
 from store.documents import Document, now
 from store.mapping import Rows
@@ -43,6 +44,23 @@ class ProfileRepository(TaggedRepository[D]):
     def set_default(self, profile_id: str) -> Result[D]:
         """Make a profile its user's default; the one before is none any more."""
         return self.update(profile_id, {"isDefault": True})
+
+    def update_many(self, profile_ids: Iterable[str], fields: dict[str, Any]) -> Result[int]:
+        """Change the same fields of several profiles as one unit; how many were different before. Raises NotFoundError
+        when one is gone."""
+        ids = sorted(set(profile_ids))
+
+        def work(connection: Connection) -> int:
+            # All users before any profile, in one order: two such changes never wait for each other in a circle.
+            owners: set[str] = set()
+            for some in rows.chunks(ids):
+                asked = sa.select(self._main.c.userId).where(self._main.c.id.in_(some))
+                owners.update(connection.scalars(asked))
+            for owner in sorted(owners):
+                self._hold(connection, owner)
+            return sum(self._written(connection, one, self._locked(connection, one), fields)[1] for one in ids)
+
+        return self._change(work, ids)
 
     def unset_all_defaults(self, user_id: str) -> Result[int]:
         """Leave the user without a default; how many were one."""

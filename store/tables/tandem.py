@@ -26,6 +26,7 @@ class OwnTables:
     attempts: Table
     jobs: Table
     audit: Table
+    key_tests: Table
 
 
 def own_tables(dialect: str) -> OwnTables:
@@ -116,8 +117,22 @@ def own_tables(dialect: str) -> OwnTables:
         Index(f"{prefix}jobs_state_idx", "state"),
         sqlite_autoincrement=True,
     )
+    # No secret, no word of a provider. ``value_version`` tells whether the key still has the value that was tested; a
+    # key is Quilltap's record, so nothing here points at its table.
+    key_tests = table(
+        "key_tests",
+        Column("id", _Counter, primary_key=True),
+        Column("key_id", Text, nullable=False),
+        Column("value_version", Text, nullable=False),
+        Column("at", Moment, nullable=False),
+        Column("outcome", Text, nullable=False),
+        Column("reason", Text, nullable=False),
+        Index(f"{prefix}key_tests_key_id_idx", "key_id", "id"),
+        sqlite_autoincrement=True,
+    )
     audit = table("audit", *_audit_columns(), *_audit_indexes(f"{prefix}audit"))
-    return OwnTables(metadata, outbox, state, accounts, sessions, recovery_codes, attempts, jobs, audit)
+    who_may_come_in = (accounts, sessions, recovery_codes, attempts)
+    return OwnTables(metadata, outbox, state, *who_may_come_in, jobs, audit, key_tests)
 
 
 def _audit_columns() -> list[Column[Any]]:

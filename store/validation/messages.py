@@ -3,7 +3,6 @@ order."""
 
 import json
 import re
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -20,10 +19,11 @@ from store.files.side import JsonSide
 from store.mapping import Record, Rows
 from store.mapping.messages import MESSAGES
 from store.tables.messages import messages
-from store.validation.reading import SQL, Facts
+from store.validation.order import out_of_place
+from store.validation.reading import Facts
 from store.validation.report import Difference, Unreadable
 from store.validation.rows import compare_documents, compare_rows
-from store.validation.tally import Derived, Moved, Outcome, Tally
+from store.validation.tally import SQL, Derived, Moved, Outcome, Tally
 from store.validation.values import plain, same, shown_id
 
 _BLOCK = 400  # messages loaded at once
@@ -276,27 +276,13 @@ def _rows_of(record: Record, chat_id: str) -> Rows:
 
 
 def _compare_order(out: Outcome, common: list[tuple[str, int]]) -> None:
-    """Which messages are not in their place: as few as can be, so that those around them are told to be right."""
-    ends: list[int] = []  # the longest row of rising places: its last ones, by length
-    lengths = []
-    for _, place in common:
-        length = bisect_left(ends, place)
-        ends[length:] = [place]
-        lengths.append(length)
-    if len(ends) == len(common):
-        return
+    """Which messages are not in their place."""
     in_file = sorted(place for _, place in common)
-    right, wanted, before = set[int](), len(ends) - 1, in_file[-1] + 1
-    for number in range(len(common) - 1, -1, -1):
-        place = common[number][1]
-        if lengths[number] == wanted and place < before:
-            right.add(place)
-            wanted, before = wanted - 1, place
-    for number, (message_id, place) in enumerate(common):
-        if place not in right:
-            shown = shown_id("", message_id)
-            places = (number + 1, in_file.index(place) + 1)
-            out.derived.append(Derived(Difference(MESSAGES.model, shown, "order", *places, MESSAGES.kind, shown)))
+    for number in sorted(out_of_place([place for _, place in common])):
+        message_id, place = common[number]
+        shown = shown_id("", message_id)
+        places = (number + 1, in_file.index(place) + 1)
+        out.derived.append(Derived(Difference(MESSAGES.model, shown, "order", *places, MESSAGES.kind, shown)))
 
 
 def _only_in_sql(out: Outcome, message_id: str, loaded: Rows | None) -> None:

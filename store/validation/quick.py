@@ -1,24 +1,25 @@
 """The quick look: which records and links are there, on which side, and where links lead to. No value is compared."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table
 
-from store import inventory
+from store import capture, inventory
 from store.errors import UnreadableError
 from store.files import logs
 from store.files.layout import SHELVES
-from store.files.shelves import OwnFiles, Shelf, read_or_none
+from store.files.shelves import Entity, OwnFiles, Shelf, read_or_none
 from store.files.side import JsonSide, record_of
 from store.mapping import MAPPINGS, Mapping, Rows
 from store.mapping.messages import MESSAGES
 from store.progress import Progress
+from store.tables import MODELS
 from store.tables.messages import messages
 from store.validation.relations import RowNames, check_relations, row_names
-from store.validation.report import Difference, Report, Unreadable
+from store.validation.report import Difference, Report, Unreadable, model_of
 from store.validation.rows import own_tables
 from store.validation.tally import FILE, Outcome, Tally
 from store.validation.values import MODEL_OF, row_id, shown_id
@@ -42,10 +43,36 @@ def validate(connection: Connection, side: JsonSide, models: tuple[str, ...], pr
         looking.chats()
     progress.step()
     progress.phase("Following links", 1, share=0.1)
-    check_relations(connection, tally, tables)
+    check_relations(connection, tally, [*tables, *look_at_targets(connection, side, tally, tables)])
     tally.settle(inventory.count_rows(connection))
     progress.step()
     return tally.report
+
+
+def look_at_targets(
+    connection: Connection, side: JsonSide, tally: Tally, compared: Collection[Table], waits: Iterable[Entity] = ()
+) -> list[Table]:
+    """Note which records are on one side only that links lead to, of tables that were not compared; those tables. Of
+    what ``waits`` nothing is noted: the other side will have it in a moment."""
+    chosen = [MODELS[model] for model in tally.report.models]
+    targets = {key.column.table.name for table in chosen for key in table.foreign_keys} - {one.name for one in compared}
+    noted = Tally((), with_derived=False)
+    looking = _Looking(connection, side, noted)
+    for shelf in {id(shelf): shelf for shelf in SHELVES.values()}.values():
+        mine = [table for kind in shelf.kinds for table in own_tables(MAPPINGS[kind])]
+        if any(table.name in targets for table in mine):
+            looking.shelf(shelf, mine)
+    if messages.name in targets:
+        looking.chats(by_name=True)
+    found = {MODEL_OF[name]: noted.not_equal.get(MODEL_OF[name], {}) for name in targets}
+    for kind, record_id in waits:
+        model = MESSAGES.model if kind == capture.LOG else model_of(kind)
+        if kind == capture.LOG or record_id == capture.EVERYTHING:
+            found.pop(model, None)
+        elif model in found:
+            found[model].pop(record_id, None)
+    tally.not_equal.update(found)
+    return [MODELS[model] for model in found]
 
 
 class _Looking:
@@ -119,8 +146,8 @@ class _Looking:
                     yield kind, record_id, None
 
     # ------------------------------------------------------------------ messages
-    def chats(self) -> None:
-        """Count the messages of each chat, and name them where the numbers are not the same."""
+    def chats(self, *, by_name: bool = False) -> None:
+        """Count the messages of each chat, and name them where the numbers are not the same, or always."""
         column = messages.c.chatId
         counted = self._connection.execute(sa.select(column, sa.func.count()).group_by(column))
         in_sql: dict[str, int] = {row[0]: row[1] for row in counted}
@@ -136,7 +163,7 @@ class _Looking:
                 in_sql.pop(chat_id, None)
                 continue
             number = in_sql.pop(chat_id, 0)
-            if data.count(b"\n") == number == _messages_in(data):
+            if not by_name and data.count(b"\n") == number == _messages_in(data):
                 self._tally.equal(messages, number)
             else:
                 self._by_name(chat_id, path, data)

@@ -11,9 +11,7 @@ from store.files.side import JsonSide
 from store.mapping import MAPPINGS, Mapping, Rows
 from store.validation.report import Difference, Unreadable
 from store.validation.rows import own_tables
-from store.validation.tally import FILE, Derived, Outcome
-
-SQL = "SQL"  # the path of what cannot be read there
+from store.validation.tally import FILE, SQL, Derived, Outcome
 
 
 @dataclass

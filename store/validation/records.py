@@ -10,12 +10,13 @@ from store.deriving import Loader
 from store.documents.base import Document
 from store.errors import StoreError, UnreadableError
 from store.files.logs import log_path
-from store.files.shelves import Entry, OwnFiles, Record, Shelf, read_or_none
+from store.files.shelves import Entity, Entry, OwnFiles, Record, Shelf, read_or_none
 from store.files.side import JsonSide, record_of
 from store.mapping import MAPPINGS, Mapping, Rows
 from store.mapping.base import with_owner
 from store.validation.bytes import BytesCheck
-from store.validation.reading import SQL, Facts, Found, compare_wrapper, kind_of, lost, read_shelf, rendered, told
+from store.validation.order import Places, misplaced
+from store.validation.reading import Facts, Found, compare_wrapper, kind_of, lost, read_shelf, rendered, told
 from store.validation.report import Difference, Unreadable
 from store.validation.rows import (
     compare_documents,
@@ -26,7 +27,7 @@ from store.validation.rows import (
     without,
 )
 from store.validation.secrets import SecretsCheck
-from store.validation.tally import FILE, Derived, Outcome, Tally
+from store.validation.tally import FILE, SQL, Derived, Outcome, Tally
 from store.validation.values import shown_id
 
 _WRAPPER = ("version", "createdAt", "updatedAt")
@@ -42,6 +43,7 @@ class Records:
     ) -> None:
         self._side, self._loader, self._secrets, self._public, self._owner = side, loader, secrets, public, owner
         self.facts: dict[str, Facts] = {}
+        self._misplaced: dict[Entity, Places] = {}
 
     # ------------------------------------------------------------------ a shelf
     def compare(
@@ -150,6 +152,7 @@ class Records:
         step: Callable[[int], None],
     ) -> Iterator[Outcome]:
         found = read_shelf(self._side, shelf)
+        self._misplaced = misplaced(connection, shelf, found)
         in_file = Outcome((FILE, shelf.kinds[0]))
         missing: dict[str, list[str]] = {}
         loaded_rows: dict[tuple[str, str], Rows] = {}
@@ -274,7 +277,10 @@ class Records:
         return looked.same
 
     def _beside(self, out: Outcome, mapping: Mapping, shown: str, entry: Entry) -> None:
-        """What only files can say: dates around a user, the bytes of an image."""
+        """What only files can say: a record's place, dates around a user, the bytes of an image."""
+        if places := self._misplaced.get((entry.kind, entry.id)):
+            causes = (("ChatAvatarOverride", shown),) if mapping.derived else ()
+            out.derived.append(Derived(Difference(mapping.model, shown, "order", *places, mapping.kind, shown), causes))
         if mapping.kind == "user":
             user, settings = entry.record["user"], entry.record["chatSettings"]
             dates = {"createdAt": min, "updatedAt": max}
@@ -321,6 +327,8 @@ class Records:
         """A line that follows from rows of other records."""
         causes = [("ChatAvatarOverride", shown)]
         if loaded is not None and entry is not None and document is not None:
+            out.derived = []
+            self._beside(out, mapping, shown, entry)
             compare_documents(out, mapping, shown, document, entry.document, set(), loaded)
             return out
         causes += [("Image", row["id"]) for row in (loaded or {}).get("images", ())]

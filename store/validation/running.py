@@ -44,6 +44,7 @@ ROUNDS: Final = 20  # so often what is not equal is looked at anew while others 
 LOCK_WAIT_S: Final = 5.0
 _AT_ONCE: Final = 200  # records looked at anew while the files stand still
 _STRAY: Final = "it belongs to no record and was passed over"
+_NOT_FOLLOWED: Final = "Another process held the files: links to models that were not chosen were followed in SQL only."
 _PAUSE_S: Final = 0.05
 _LOG: Final = capture.LOG
 
@@ -139,16 +140,26 @@ class Look:
                         yield out
 
     # ------------------------------------------------------------------ the end
-    def finish(self, connection: Connection, progress: Progress) -> Report:
-        """What can be told only when every record was looked at."""
+    @property
+    def is_partial(self) -> bool:
+        """Whether only some models are looked at."""
+        return len(self.models) < len(MODELS)
+
+    def finish(self, connection: Connection, progress: Progress, waits: Iterable[Entity] | None = ()) -> Report:
+        """What can be told only when every record was looked at. ``waits``: what is not yet on both sides; None: links
+        of the files into other models cannot be followed now."""
         progress.phase("Following links", 1, share=0.1)
         lost_rows(connection, self.tally)
-        check_relations(connection, self.tally, self.tables)
+        tables = self.tables
+        if waits is not None:
+            tables += quickly.look_at_targets(connection, self.side, self.tally, tables, waits)
+        check_relations(connection, self.tally, tables)
         self.tally.settle(inventory.count_rows(connection))
         report = self.tally.report
-        if len(self.models) == len(MODELS):
+        if not self.is_partial:
             found = strays(self.side)
             report.unreadable += [Unreadable(path, None, FILE, None, _STRAY) for path in found.files]
+            report.affected += [(FILE, path) for path in found.files]
             report.notes += found.notes
         progress.step()
         return report
@@ -253,8 +264,21 @@ class _Validation:
             tally.report.notes.append(
                 f"{len(left)} records changed all the while and could not be compared: validate again."
             )
+        return self._finish()
+
+    def _finish(self) -> Report:
+        if self._look.is_partial:  # of models that were not chosen nothing is known yet: it is looked up
+            try:
+                with self._standing_still():
+                    waits = self._behind() if self._files_count else set[Entity]()
+                    with self._store.database.read() as connection:
+                        if self._backend == "dual":
+                            waits = self._in_outbox(connection)
+                        return self._look.finish(connection, self._progress, waits)
+            except LockedError:
+                self._look.tally.report.notes.append(_NOT_FOLLOWED)
         with self._store.database.read() as connection:
-            return self._look.finish(connection, self._progress)
+            return self._look.finish(connection, self._progress, None)
 
     def _again(self, candidates: list[Entity]) -> list[Entity]:
         """Look at candidates while the files stand still and nothing of them waits; those that always did."""

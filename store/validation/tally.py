@@ -27,6 +27,7 @@ State = Literal["equal", "different", "only_sql", "only_json", "unreadable"]
 WHOLE_VALUES: Final = 2_000  # differences whose values are kept whole
 CUT: Final = 200  # characters of the values of the others
 FILE: Final = "file"  # the entity of what is found in a file, and is no record's: (FILE, the shelf's first kind)
+SQL: Final = "SQL"  # the path of what cannot be read there
 RowName = tuple[str, str]  # model, id
 
 
@@ -142,6 +143,7 @@ class Tally:
         report, models = self.report, self.report.models
         if not outcome.is_clean and outcome.entity[0] != FILE and outcome.entity[1]:
             self._affected[outcome.entity] = None
+        self._affected.update({(FILE, one.path): None for one in outcome.unreadable if _is_of_a_file(outcome, one)})
         report.differences += [
             _kept(one, len(report.differences)) for one in outcome.differences if one.model in models
         ]
@@ -189,6 +191,8 @@ class Tally:
                 continue
             self.report.differences.append(_kept(one, len(self.report.differences)))
             self._demote(one)
+            if one.kind == FILE:
+                self._affected[FILE, one.record_id] = None
         for (model, name), number in noted.items():
             self.report.notes.append(
                 f"{model}: in {number} records “{name}” is not what follows from the rest; the files are what counts."
@@ -237,6 +241,11 @@ class Tally:
         """A link leads to nothing."""
         if link.model in self.report.models:
             self.report.dangling.append(Dangling(side, link.model, link.id, link.field, link.target))
+
+
+def _is_of_a_file(outcome: Outcome, lost: Unreadable) -> bool:
+    """Whether it lies in a file, and belongs to no record that could be made anew."""
+    return lost.path != SQL and (outcome.entity[0] == FILE or not outcome.entity[1])
 
 
 def _kept(one: Difference, before: int) -> Difference:

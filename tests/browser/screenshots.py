@@ -1,4 +1,5 @@
-"""Takes the pictures of the documentation: ``make screenshots``. Nine pages, light and dark, wide and on a phone."""
+"""Takes the pictures of the documentation: ``make screenshots``. Nine pages, light and dark, wide and on a phone; only
+those whose names are given, where some are."""
 
 import json
 import shutil
@@ -26,6 +27,8 @@ def sign_in(browser: Browser, tandem: Running, scheme: str, size: str) -> Page:
 
 
 def shoot(page: Page, name: str) -> None:
+    if sys.argv[1:] and not name.startswith(tuple(sys.argv[1:])):
+        return
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(300)
     page.screenshot(path=TARGET / f"{name}.png")

@@ -214,7 +214,7 @@ def test_in_json_mode_a_file_that_cannot_be_read_for_a_moment_is_not_taken_for_m
             path.unlink()
         store = Store(json_world.settings, ordeal.system)
         store.start(follow=False)
-        ordeal.system.arm(Fault(errno.EIO, frozenset({"read"})), at)
+        ordeal.system.arm(Fault(errno.EIO, frozenset({"open_to_read"})), at)
         error = attempt(store, name)
         ordeal.system.disarm()
         there = without_mirrors(json_world.look().records())

@@ -4,8 +4,6 @@ import itertools
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -87,40 +85,32 @@ def test_at_every_call_of_a_small_one(world: World) -> None:
     store.close()
 
 
-_EXPORTER = """
-import sys
-from store import open_store
-from store.exporting import export
-from tests.factories import settings_for
-from pathlib import Path
-store = open_store(settings_for(Path(sys.argv[1])), follow=False)
-print("ready", flush=True)
-export(store)
-"""
+MOMENTS = 50
 
 
 def test_at_random_moments_of_a_real_process(world: World) -> None:
-    before, folder = files_below(world.settings.data_dir), world.settings.data_dir.parent
-    chance, seen = random.Random(7), []
-    after: dict[str, bytes] = {}
-    for _ in range(6):
+    before, chance = files_below(world.settings.data_dir), random.Random(7)
+    store = world.open()
+    restore(world)
+    began = time.monotonic()
+    assert export(store).switched
+    took, after = time.monotonic() - began, files_below(world.settings.data_dir)
+    seen = []
+    for _ in range(MOMENTS):
         restore(world)
-        process = subprocess.Popen(
-            [sys.executable, "-c", _EXPORTER, str(folder)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
-        )
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(chance.uniform(0, 0.12))
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-        store = world.open()
-        if not after:
+        child = os.fork()  # a process of its own, that need not import everything first
+        if not child:
             export(store)
-            after = files_below(world.settings.data_dir)
+            os._exit(0)
+        time.sleep(chance.uniform(0, took))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
         seen.append(complete(world, before, after))
-        assert export(store).problems == []
+        again = world.open()
+        assert export(again).problems == []
         assert complete(world, after) == 0
-        assert all(Generations(store.side).verify(one.name) == [] for one in Generations(store.side).all()[:1])
-        store.close()
-    assert seen
+        generations = Generations(again.side)
+        assert generations.verify(generations.current() or "") == []
+        again.close()
+    store.close()
+    assert 0 in seen, "none was killed before the switch"

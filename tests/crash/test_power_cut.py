@@ -16,7 +16,10 @@ from tests.crash import reader
 from tests.crash.disk import Disk, PowerCut, disk_of
 from tests.crash.world import OPERATIONS, World, make_world
 
-CUT = ("character-create", "character-update", "character-delete", "tag-update", "tag-delete", "user-create")
+CUT = (
+    *("character-create", "character-update", "character-delete"),
+    *("tag-update", "tag-delete", "user-create", "message-add"),
+)
 Furnish = Callable[[Store], None]
 
 
@@ -158,7 +161,9 @@ def test_what_has_no_entry_is_on_the_disk_and_the_next_start_makes_both_sides_eq
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("operation", ["character-update", "tag-delete", "user-create"])
+@pytest.mark.parametrize(
+    "operation", ["character-update", "tag-delete", "user-create", "message-add", "message-delete"]
+)
 def test_a_power_cut_after_a_kill_loses_nothing_either(world: World, operation: str) -> None:
     assert list(violations(world, operation, "weak", with_heir=True)) == []
 

@@ -33,7 +33,8 @@ READ = {
     **{f"{noun}.{page}_view": "viewer" for noun in (*PROFILES, "keys", *SIGN_IN) for page in ("index", "details")},
     **{f"{noun}.{page}_view": "editor" for noun in (*PROFILES, "keys") for page in ("create", "edit", "delete")},
     **{f"{noun}.delete_view": "editor" for noun in SIGN_IN},
-    **{f"{noun}.{page}": role for noun in PROFILES for page, role in (("suggest", "viewer"), ("keys", "editor"))},
+    **{f"{noun}.{page}": "editor" for noun in PROFILES for page in ("keys", "parameters")},
+    **{f"{noun}.suggest": "viewer" for noun in PROFILES},
 }
 READ |= {
     **dict.fromkeys([f"images.{page}" for page in ("index_view", "details_view", "picture", "thumb")], "viewer"),
@@ -65,7 +66,8 @@ WRITE = {
     "reauth.page": "viewer",
     "admin.fill": "editor",
     **dict.fromkeys(["users.create_view", "users.edit_view", "keys.replace"], "editor"),
-    **{f"{noun}.make_default": "editor" for noun in PROFILES},
+    **{f"{noun}.{page}": "editor" for noun in PROFILES for page in ("make_default", "test")},
+    **dict.fromkeys(["keys.activate", "keys.test"], "editor"),
     **{f"{noun}.{page}_view": "editor" for noun in SIGN_IN for page in ("delete", "action")},
     **{
         f"{noun}.{page}_view": "editor"

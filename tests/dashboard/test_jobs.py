@@ -236,15 +236,52 @@ def test_the_work_does_not_wait_for_a_table_that_it_holds_itself(sqlite_url: str
 # ---------------------------------------------------------------------- who has died
 
 
-def test_a_job_whose_worker_died_has_failed(jobs: Jobs, clock: Clock) -> None:
-    asked = jobs.start("export", {}, "Ada")
-    assert jobs._claim(asked.id, "a process that is killed now")
+def dies(jobs: Jobs, clock: Clock, job_id: int) -> Job:
+    """What becomes of a job whose worker is killed now."""
+    assert jobs._claim(job_id, "a process that is killed now")
     assert jobs.recover() == []
     clock.now += timedelta(seconds=31)
     [lost] = jobs.recover()
-    assert (lost.id, lost.state) == (asked.id, FAILED)
-    assert lost.error == "The process that worked on it has died."
     assert jobs.recover() == []
+    return lost
+
+
+def test_a_job_whose_worker_died_begins_anew_once(jobs: Jobs, clock: Clock) -> None:
+    asked = jobs.start("export", {}, "Ada")
+    lost = dies(jobs, clock, asked.id)
+    assert (lost.state, lost.attempts, lost.progress, lost.error) == (QUEUED, 1, Advance(), None)
+    again = dies(jobs, clock, asked.id)
+    assert (again.state, again.attempts) == (FAILED, 2)
+    assert again.error == "The process that worked on it has died."
+
+
+@pytest.mark.parametrize("kind", ["repair", "import", "rollback"])
+def test_what_may_be_out_of_date_by_now_is_not_begun_anew(jobs: Jobs, clock: Clock, kind: str) -> None:
+    lost = dies(jobs, clock, jobs.start(kind, {}, "Ada").id)
+    assert (lost.state, lost.error) == (FAILED, "The process that worked on it has died.")
+
+
+def test_what_was_to_be_cancelled_is_not_begun_anew(jobs: Jobs, clock: Clock) -> None:
+    asked = jobs.start("export", {}, "Ada")
+    assert jobs._claim(asked.id, "a process that is killed now")
+    jobs.cancel(asked.id)
+    clock.now += timedelta(seconds=31)
+    assert [job.state for job in jobs.recover()] == [CANCELLED]
+
+
+def test_a_worker_whose_job_another_has_by_now_stops(jobs: Jobs, clock: Clock) -> None:
+    asked = jobs.start("export", {}, "Ada")
+
+    def slow(job: Job, progress: Progress) -> Outcome:
+        clock.now += timedelta(seconds=31)
+        assert [lost.state for lost in jobs.recover()] == [QUEUED]
+        assert jobs._claim(job.id, "another")
+        until(lambda: progress.step(0))
+        return Outcome()
+
+    ended = jobs.carry_out(asked.id, slow)
+    assert ended is not None
+    assert (ended.state, ended.owner, ended.attempts) == (RUNNING, "another", 2)
 
 
 KILLED = """
@@ -263,7 +300,7 @@ Jobs(Database(sys.argv[1])).carry_out(int(sys.argv[2]), endless)
 """
 
 
-def test_a_process_killed_in_the_middle_leaves_a_job_that_has_failed(ready_sqlite_url: str, clock: Clock) -> None:
+def test_a_process_killed_in_the_middle_leaves_a_job_for_another(ready_sqlite_url: str, clock: Clock) -> None:
     with a_database(ready_sqlite_url) as database:
         jobs = Jobs(database, clock)
         asked = jobs.start("export", {}, "Ada")
@@ -278,11 +315,11 @@ def test_a_process_killed_in_the_middle_leaves_a_job_that_has_failed(ready_sqlit
         assert jobs.recover() == [], "it may only be slow"
         clock.now = datetime.now(UTC) + timedelta(seconds=31)
         [lost] = jobs.recover()
-        assert (lost.state, lost.progress.phase) == (FAILED, "Counting")
-        assert jobs.carry_out(asked.id, nothing) is None, "it is not done twice by itself"
-        again = jobs.carry_out(jobs.start("export", {}, "Ada").id, nothing)
+        assert lost.state == QUEUED
+        again = jobs.carry_out(asked.id, nothing)
         assert again is not None
-        assert again.state == DONE
+        assert (again.state, again.attempts) == (DONE, 2)
+        assert jobs.carry_out(asked.id, nothing) is None, "it is not done once more"
 
 
 def test_one_that_was_only_thought_dead_comes_back(jobs: Jobs, clock: Clock) -> None:

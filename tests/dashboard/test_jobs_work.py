@@ -2,27 +2,29 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
 from dashboard.jobs import PlainSerializer, Workshop, open_queue
 from store import Store, work
 from store.database import Database
-from store.jobs import DONE, FAILED, QUEUED, RUNNING, Jobs, Outcome
+from store.jobs import DONE, FAILED, QUEUED, RUNNING, Outcome
 from store.progress import Progress
 from tests.dashboard.test_commands import call
 from tests.dashboard.test_jobs import until
-from tests.dashboard.test_start import ROOT, settings_below
+from tests.dashboard.test_start import ROOT, free_port, serving, settings_below
 from tests.factories import lay_database, open_test_store
 
 
@@ -43,8 +45,8 @@ def idle_work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return ran
 
 
-def a_workshop(tmp_path: Path, mode: str, queue: str = "") -> Workshop:
-    store = open_test_store(tmp_path, backend="sql")
+def a_workshop(tmp_path: Path, mode: str, queue: str = "", database: str = "") -> Workshop:
+    store = open_test_store(tmp_path, database, backend="sql")
     settings = {"jobs": mode, "jobs_queue": queue or f"sqlite:///{tmp_path / 'jobs.sqlite'}"}
     for name, value in settings.items():
         object.__setattr__(store.settings, name, value)
@@ -188,34 +190,93 @@ def test_jobs_are_listed_and_cancelled(tandem: Flask, store: Store) -> None:
     assert "Set JOBS=worker" in refused.stderr
 
 
-@pytest.mark.slow
-def test_a_worker_is_a_process_of_its_own_and_its_death_is_noticed(tmp_path: Path) -> None:
-    environ = settings_below(tmp_path, JOBS="worker", JOBS_QUEUE=f"sqlite:///{tmp_path / 'queue.sqlite'}")
+# ---------------------------------------------------------------------- processes of their own
+
+
+@pytest.fixture(params=["postgresql", "redis"])
+def queue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """The addresses of a database and of a queue."""
+    if request.param == "postgresql":  # as on several machines
+        url = request.getfixturevalue("postgres_url")
+        yield url, url
+        return
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed (apt install redis-server)")
     lay_database(tmp_path / "tandem.sqlite")
+    port, server = free_port(), ["redis-server", "--save", "", "--dir", str(tmp_path), "--bind", "127.0.0.1", "--port"]
+    with subprocess.Popen([*server, str(port)], stdout=subprocess.DEVNULL) as redis:
+        url = f"redis://127.0.0.1:{port}/0"
+        until(lambda: is_answered(url))
+        yield f"sqlite:///{tmp_path / 'tandem.sqlite'}", url
+        redis.terminate()
+
+
+def is_answered(url: str) -> bool:
+    with suppress(Exception), closing(open_queue(url).storage) as storage:
+        return bool(storage.queue_size() == 0)
+    return False
+
+
+def is_old(database: Database, job_id: int) -> None:
+    """As if its worker had been silent for longer than a lease."""
+    table = database.own.jobs
+    with database.write() as connection:
+        connection.execute(sa.update(table).where(table.c.id == job_id).values(beat_at="2020-01-01T00:00:00.000Z"))
+
+
+@pytest.mark.slow
+def test_two_workers_share_a_queue_and_one_takes_over_when_the_other_is_killed(
+    tmp_path: Path, queue: tuple[str, str]
+) -> None:
+    environ = settings_below(tmp_path, JOBS="worker", DATABASE_URL=queue[0], JOBS_QUEUE=queue[1], DATA_BACKEND="sql")
     command = [sys.executable, "-m", "flask", "--app", "app", "jobs", "worker"]
     workers = [
         subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
+    shop = a_workshop(tmp_path, "worker", queue[1], queue[0])
+    jobs = shop.store.jobs
     try:
-        assert [worker.stdout and worker.stdout.readline() for worker in workers] == [
-            "Waiting for jobs. Stop with Ctrl-C.\n"
-        ] * 2
-        database = Database(environ["DATABASE_URL"])
-        jobs = Jobs(database)
-        with closing(database):
-            asked = [jobs.start("dry-run", {}, "Ada").id for _ in range(4)]  # the workers find them by themselves
-            ended = until(lambda: all(not jobs.get(one).is_active for one in asked) and [jobs.get(o) for o in asked])
-            assert [job.state for job in ended] == [DONE] * 4, [job.error for job in ended]
-            assert [job.attempts for job in ended] == [1] * 4
-            owners = {str(job.owner).split(":")[1] for job in ended}
-            assert owners <= {str(worker.pid) for worker in workers}
-            workers[0].send_signal(signal.SIGTERM)
-            assert workers[0].wait(30) == 0
-            os.kill(workers[1].pid, signal.SIGKILL)
-            workers[1].wait(30)
+        ready = [worker.stdout and worker.stdout.readline() for worker in workers]
+        assert ready == ["Waiting for jobs. Stop with Ctrl-C.\n"] * 2
+        with shop.store.side.lock.hold(10):  # so that an export waits, and the other worker takes the next one
+            asked = [shop.start("export", {}, "Ada").id for _ in range(2)]
+            running = until(lambda: all(jobs.get(one).state == RUNNING for one in asked) and [*map(jobs.get, asked)])
+            owners = {int(str(job.owner).split(":")[1]): job for job in running}
+            assert owners.keys() == {worker.pid for worker in workers}
+            os.kill(workers[0].pid, signal.SIGKILL)
+            workers[0].wait(30)
+            lost, kept = owners[workers[0].pid], owners[workers[1].pid]
+            is_old(shop.store.database, lost.id)
+        ended = until(lambda: all(not jobs.get(one).is_active for one in asked) and [*map(jobs.get, asked)])
+        assert [job.state for job in ended] == [DONE] * 2, [job.error for job in ended]
+        assert {job.id: job.attempts for job in ended} == {lost.id: 2, kept.id: 1}
+        assert {str(job.owner).split(":")[1] for job in ended} == {str(workers[1].pid)}
+        workers[1].send_signal(signal.SIGTERM)
+        assert workers[1].wait(30) == 0
     finally:
         for worker in workers:
             if worker.poll() is None:
                 worker.kill()
             worker.communicate()
+        shop.close()
+        shop.store.close()
+
+
+@pytest.mark.slow
+def test_an_export_in_a_web_process_that_was_killed_is_made_by_the_next_one(tmp_path: Path) -> None:
+    lay_database(tmp_path / "tandem.sqlite")
+    given = {"JOBS": "embedded", "JOBS_QUEUE": f"sqlite:///{tmp_path / 'queue.sqlite'}", "DATA_BACKEND": "sql"}
+    shop = a_workshop(tmp_path, "worker", given["JOBS_QUEUE"], f"sqlite:///{tmp_path / 'tandem.sqlite'}")
+    jobs = shop.store.jobs
+    with serving(tmp_path, **given) as (process, _), shop.store.side.lock.hold(10):
+        asked = shop.start("export", {}, "Ada")
+        until(lambda: jobs.get(asked.id).state == RUNNING)
+        process.kill()
+        process.wait(30)
+        is_old(shop.store.database, asked.id)
+    with serving(tmp_path, **given):
+        done = until(lambda: not (job := jobs.get(asked.id)).is_active and job)
+        assert (done.state, done.attempts, done.summary["switched"]) == (DONE, 2, True)
+    shop.close()
+    shop.store.close()

@@ -158,12 +158,17 @@ def test_a_new_password_ends_all_sessions(sessions: Sessions, accounts: Accounts
     assert sessions.find(token) is None
 
 
-def test_another_role_counts_at_the_next_request(sessions: Sessions, accounts: Accounts, ada: Account) -> None:
+def test_another_role_ends_the_sessions_that_had_the_old_one(
+    sessions: Sessions, accounts: Accounts, ada: Account
+) -> None:
     token = sessions.start(ada, "", "")
+    accounts.change_role("Ada", "admin")  # the one she has
+    assert who(sessions, token) == ada
     accounts.change_role("Ada", "viewer")
-    found = who(sessions, token)
+    assert who(sessions, token) is None
+    found = who(sessions, sessions.start(ada, "", ""))
     assert found is not None
-    assert not found.may("editor")
+    assert found.role == "viewer"
 
 
 def begin(throttle: Throttle, name: str, address: str = "10.0.0.1", what: str = "password") -> timedelta | None:
@@ -328,3 +333,16 @@ def test_the_account_knows_when_it_was_last_signed_in_to(sessions: Sessions, acc
     assert ada.last_sign_in_at is None
     sessions.start(ada, "", "")
     assert accounts.find("Ada").last_sign_in_at == "2025-11-20T12:00:00.000Z"
+
+
+def test_an_account_may_do_something_only_so_often(throttle: Throttle, clock: Clock) -> None:
+    for _ in range(3):
+        assert throttle.take("test", "ada", 3) is None
+        clock.later(timedelta(minutes=1))
+    assert throttle.take("test", "ada", 3) == WINDOW - timedelta(minutes=3)
+    assert throttle.take("test", "ada", 3) == WINDOW - timedelta(minutes=3), "what was refused does not count"
+    assert throttle.take("test", "bob", 3) is None
+    assert throttle.take("other", "ada", 3) is None
+    assert begin(throttle, "ada") is None
+    clock.later(timedelta(minutes=12, seconds=1))
+    assert throttle.take("test", "ada", 3) is None

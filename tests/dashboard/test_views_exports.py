@@ -57,8 +57,8 @@ def test_export_now_makes_a_generation_and_tells_every_model(admin: Visitor, sto
     assert "Every record was read back" in page.text
     for model in MODELS:
         assert f">{model}</th>" in page.text
-    assert re.search(r"Character 2 2 2 [\d.]+ (bytes|KiB) all of them", words(page.text))
-    assert "CharacterTag 2 2 in its record – all of them" in words(page.text)
+    assert re.search(r"Character 2 2 2 [\d.]+ (bytes|KiB) – all of them", words(page.text))
+    assert "CharacterTag 2 2 in its record – – all of them" in words(page.text)
     index = words(admin.get(PAGE).text)
     assert "gen-000001 in use" in index
     assert "was there before" in index, "the folder that was there is kept as the first generation"

@@ -137,7 +137,7 @@ def test_some_providers_need_an_address(editor: Visitor, store: Store, provider:
     assert "needs one, such as http://localhost:11434" in refused.text
     wrong = resend(editor, refused, NEW, "name", baseUrl="localhost:11434")
     assert wrong.status_code == 422
-    assert "Base URL is no address" in wrong.text
+    assert "The base URL is no address" in wrong.text
     assert resend(editor, wrong, NEW, "name", baseUrl="http://localhost:11434").status_code == 303
     [profile] = store.profiles.find_all()
     assert profile.baseUrl == "http://localhost:11434"

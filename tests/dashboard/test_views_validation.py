@@ -365,8 +365,9 @@ def test_rows_are_put_together_from_what_a_report_says_of_them() -> None:
         (3, "Tag", "t2", "unreadable"),
         (4, "", "", "unreadable"),
     ]
-    assert findings.entities() == [("character", "c1"), ("tag", "t1"), ("tag", "t2"), ("chat", "x")]
-    assert findings.entities([1, 4, 99]) == [("character", "c1")]
+    stray = ("file", "stray.txt")
+    assert findings.entities() == [("character", "c1"), ("tag", "t1"), ("tag", "t2"), stray, ("chat", "x")]
+    assert findings.entities([1, 4, 99]) == [("character", "c1"), stray]
     assert [row.place for row in findings.without_model] == ["stray.txt"]
 
 

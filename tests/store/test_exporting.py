@@ -64,6 +64,8 @@ def test_every_column_of_every_row_is_exported(tmp_path: Path, request: pytest.F
     assert {model: one["rows"] for model, one in report.models.items()} == {
         model: one["written"] for model, one in report.models.items()
     }
+    refused = [one for one in report.warnings if one.startswith("Quilltap 1.3 would refuse")]
+    assert (len(refused) > 3, report.models["Tag"]["warnings"] > 0) == (True, True), report.warnings
     files = files_below(tmp_path / "data")
     assert homes_derived.wrong(files, tables, files_below(tmp_path / "public")) == []
     folder = homes.Folder(files)
@@ -113,6 +115,32 @@ def test_a_folder_of_quilltaps_own_becomes_the_first_generation_and_loses_no_byt
     store.close()
 
 
+@pytest.mark.parametrize("backend", ["sql", "dual"])
+def test_also_of_files_that_hold_everything_already_the_first_export_makes_a_generation(
+    tmp_path: Path, backend: str
+) -> None:
+    filled = open_test_store(tmp_path)
+    make_message(filled, make_chat(filled))
+    filled.close()
+    before = files_below(tmp_path / "data")
+    store = open_test_store(tmp_path, backend=backend)
+    rehearsed = export(store, dry_run=True)
+    assert (rehearsed.changes, "0 records would change" in rehearsed.as_text()) == ([], True)
+    first = export(store)
+    assert (first.switched, first.generation, first.written) == (True, "gen-000001", 0)
+    assert (tmp_path / "data").is_symlink()
+    made, found = Generations(store.side).all()
+    assert (made.current, found.adopted) == (True, True)
+    assert files_below(tmp_path / "data") == before
+    assert files_below(Generations(store.side).folder / found.name) == before
+    again = export(store)
+    assert (again.unchanged, again.generation, again.written) == (True, None, 0)
+    assert store.look().in_step
+    roll_back(store, found.name)
+    assert export(store).unchanged, "it holds just this"
+    store.close()
+
+
 def test_what_grows_in_place_is_no_second_name_of_the_old_file(small: Store, tmp_path: Path) -> None:
     export(small)
     chat = small.chats.find_all()[0]
@@ -149,8 +177,8 @@ def test_without_a_switch_it_waits_until_it_is_put_in_use(small: Store, tmp_path
 def test_an_earlier_generation_is_put_in_use_again(tmp_path: Path) -> None:
     store = open_test_store(tmp_path)
     tag = make_tag(store, name="Old")
-    first = export(store).generation or "gen-000000"
-    assert first == "gen-000000" or store.step.in_step
+    assert export(store).switched
+    assert store.step.in_step
     with store.database.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE tags SET name = 'New', \"nameLower\" = 'new'")
     export(store)

@@ -9,7 +9,8 @@ from store import Store, open_store
 from store.errors import NotInStepError
 from store.exporting import export
 from store.importing import import_json, plan_import
-from store.repairing import plan_repair, repair
+from store.repair_plan import plan_repair
+from store.repairing import repair
 from store.validation import validate_all_data
 from tests import nasty
 from tests.factories import (
@@ -19,6 +20,7 @@ from tests.factories import (
     make_character,
     make_chat,
     make_message,
+    make_session,
     make_tag,
     open_test_store,
     put,
@@ -183,3 +185,60 @@ def test_a_conflict_of_json_mode_is_repaired_either_way(tmp_path: Path) -> None:
     assert {tag.name for tag in store.tags.find_all()} == {"Elves", "Ent!"}
     assert validate_all_data(store).exit_status == 0
     store.close()
+
+
+@pytest.mark.parametrize("backend", ["json", "dual"])
+def test_the_neighbours_of_a_record_that_cannot_be_read_stay_where_the_files_count_too(
+    tmp_path: Path, backend: str
+) -> None:
+    store = open_test_store(tmp_path, backend=backend)
+    elf, ent, orc = (make_tag(store, name=name) for name in ("Elf", "Ent", "Orc"))
+    alice = make_character(store, tags=[elf.id, ent.id, orc.id])
+    chat = make_chat(store, characterId=alice.id)
+    make_message(store, chat)
+    store.catch_up()
+    before = files_below(tmp_path / "data")
+    path = tmp_path / "data" / "tags/tags.json"
+    for damaged in (before["tags/tags.json"].replace(b'"name": "Ent"', b'"name": 7'), b"{ torn"):
+        path.write_bytes(damaged)
+        put(tmp_path / "data", f"chats/{chat.id}.jsonl", b"{ torn\n{}\n")
+        put(tmp_path / "data", "characters/nobody.json", b"{ torn")
+        assert validate_all_data(store).exit_status & 4
+        report = repair(store, plan_repair(validate_all_data(store).affected, "sql", store))
+        assert report.exit_status == 0, report.as_text()
+        assert files_below(tmp_path / "data") == before
+        assert {tag.name for tag in store.tags.find_all()} == {"Elf", "Ent", "Orc"}
+        with store.database.read() as connection:
+            assert connection.exec_driver_sql("SELECT count(*) FROM character_tags").scalar() == 3
+            assert connection.exec_driver_sql("SELECT count(*) FROM messages").scalar() == 1
+        assert damaged in files_below(store.side.own_dir / "quarantine").values()
+    store.close()
+
+
+def test_a_line_that_is_nobodys_is_set_aside_with_its_file(store: Store) -> None:
+    make_session(store)
+    store.catch_up()
+    path = store.settings.data_dir / "auth/sessions.jsonl"
+    before = path.read_bytes()
+    path.write_bytes(before + b"no session\n")
+    report = validate_all_data(store)
+    assert report.exit_status == 4
+    assert plan_repair(report.affected, "json", store).steps == []
+    plan = plan_repair(report.affected, "sql", store)
+    assert [(step.kind, step.id, step.action) for step in plan.steps] == [("file", "auth/sessions.jsonl", "set aside")]
+    assert "the file auth/sessions.jsonl" in plan.as_text()
+    assert (repair(store, plan).exit_status, path.read_bytes()) == (0, before)
+    assert before + b"no session\n" in files_below(store.side.own_dir / "quarantine").values()
+
+
+def test_a_record_that_the_database_does_not_take_stops_no_other(store: Store) -> None:
+    alice, bob = make_character(store, name="Alice"), make_character(store, name="Bob")
+    store.catch_up()
+    for one, old, new in ((alice, alice.userId, "00000000-0000-4000-8000-00000000dead"), (bob, '"Bob"', '"Rob"')):
+        path = store.settings.data_dir / f"characters/{one.id}.json"
+        path.write_text(path.read_text().replace(old, new))
+    report = repair(store, plan_repair(validate_all_data(store).affected, "json", store))
+    assert report.exit_status == 2 | 8
+    assert alice.id in report.notes[0]
+    assert store.characters.find_by_id(bob.id).name == "Rob"  # type: ignore[union-attr]
+    assert "dead" in (store.settings.data_dir / f"characters/{alice.id}.json").read_text(), "it is not written over"

@@ -35,6 +35,7 @@ def test_without_any_variable_everything_lies_beside_the_app(tmp_path: Path) -> 
         False,
         False,
     )
+    assert settings.allow_local_providers is False
 
 
 def test_every_variable_is_read(tmp_path: Path) -> None:
@@ -51,6 +52,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         "PORT": "8080",
         "VERBOSE": "true",
         "VERBOSE_MIGRATION": "1",
+        "ALLOW_LOCAL_PROVIDERS": "yes",
     }
     settings = read(tmp_path, **given)
     assert settings == Settings(
@@ -67,6 +69,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         port=8080,
         verbose=True,
         verbose_migration=True,
+        allow_local_providers=True,
     )
     assert {field.name.upper() for field in fields(Settings)} == given.keys() | {"INSTANCE_DIR"}
     assert not (tmp_path / "instance").exists()  # nothing had to be made
@@ -116,6 +119,7 @@ def test_all_wrong_values_are_named_together_and_nothing_is_made(tmp_path: Path)
         "PORT": "70000",
         "VERBOSE": "perhaps",
         "VERBOSE_MIGRATION": "2",
+        "ALLOW_LOCAL_PROVIDERS": "ollama",
     }
     with pytest.raises(SettingsError) as refused:
         read(tmp_path, **wrong)

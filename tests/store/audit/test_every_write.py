@@ -20,6 +20,7 @@ from tests.crash.world import (
     MASK,
     OTHER_PROFILE,
     PICTURE,
+    PROFILE,
     SECOND,
     SQUIRE,
     populate,
@@ -48,6 +49,7 @@ WRITES: dict[str, Callable[[Store], Any]] = {
     "update_chat_settings": lambda store: store.users.update_chat_settings(USER, {"avatarDisplayMode": "NEVER"}),
     "record_usage": lambda store: store.keys.record_usage(KEY),
     "set_default": lambda store: store.profiles.set_default(OTHER_PROFILE),
+    "update_many": lambda store: store.profiles.update_many([PROFILE], {"modelName": "another"}),
     "unset_all_defaults": lambda store: store.profiles.unset_all_defaults(USER),
     "create_api_key": lambda store: store.profiles.create_api_key(
         {"userId": USER, "label": "k", "provider": "OPENAI", **CIPHER}

@@ -70,6 +70,30 @@ def test_a_torn_tail_is_cut_off_first(log: Path) -> None:
     assert system.calls == ["truncate", "write", "sync"]
 
 
+def test_a_line_that_another_program_adds_before_ours_stays(log: Path) -> None:
+    log.write_bytes(OLD + b"theirs\n")
+    system = Counting()
+    write(system, log, Append(len(OLD), NEW))
+    assert log.read_bytes() == OLD + b"theirs\n" + NEW
+    assert system.calls == ["write", "sync"]
+    log.write_bytes(TORN)
+    write(system, log, Append(len(OLD), b""))
+    assert log.read_bytes() == OLD  # nothing is to follow, and half a line is no line all the same
+
+
+def test_a_line_that_another_program_adds_behind_half_of_ours_stays(log: Path) -> None:
+    class Overtaken(FullAfterHalf):
+        def write(self, handle: Handle, data: bytes) -> int:
+            if self._writes == 1:
+                with log.open("ab") as theirs:
+                    theirs.write(b"theirs\n")
+            return super().write(handle, data)
+
+    with pytest.raises(OSError, match="space"):
+        write(Overtaken(), log, Append(len(OLD), NEW))
+    assert log.read_bytes() == OLD + NEW[: len(NEW) // 2] + b"theirs\n"
+
+
 def test_without_data_a_file_is_only_made_sure_of(log: Path) -> None:
     system = Counting()
     write(system, log, Append(len(OLD), b""))

@@ -7,16 +7,12 @@ import pytest
 
 from store import Store
 from store.errors import InvalidRecordError, StoreError, UnreadableError
-from store.files.system import Handle, System
 from tests.factories import (
     files_below,
     make_character,
-    make_chat,
-    make_message,
     make_persona,
     make_tag,
     make_user,
-    open_test_store,
     put,
 )
 from tests.store.files.conftest import Opener
@@ -287,32 +283,3 @@ def test_a_folder_where_a_file_should_be_is_no_missing_file(opener: Opener, data
     (data / f"characters/{alice.id}.json").mkdir()
     refused(store, store.characters.update, alice.id, {"name": "x"}, match=alice.id)
     assert make_character(store, name="Eve") in store.characters.find_all()
-
-
-class OnceRefused(System):
-    """Refuses to read one file, once."""
-
-    name = ""
-
-    def open_to_read(self, path: Path) -> Handle:
-        if self.name and path.name == self.name:
-            self.name = ""
-            raise OSError(5, "Input/output error", str(path))
-        return super().open_to_read(path)
-
-
-@pytest.mark.parametrize("name", ["clear_messages", "delete"])
-def test_a_chat_that_could_not_be_read_for_a_moment_is_not_written_anew(tmp_path: Path, name: str) -> None:
-    system = OnceRefused()
-    store = open_test_store(tmp_path, backend="json", system=system)
-    chat = make_chat(store)
-    make_message(store, chat)
-    before = files_below(tmp_path / "data")[f"chats/{chat.id}.jsonl"]
-    for path in (tmp_path / "data.tandem").glob("index.sqlite*"):
-        path.unlink()  # so that every file is read
-    system.name = f"{chat.id}.jsonl"
-    with pytest.raises(UnreadableError, match="Input/output"):
-        getattr(store.chats, name)(chat.id)
-    assert files_below(tmp_path / "data")[f"chats/{chat.id}.jsonl"] == before
-    assert getattr(store.chats, name)(chat.id).value in (1, True)
-    store.close()

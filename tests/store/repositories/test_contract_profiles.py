@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from store import Store
-from store.errors import DuplicateError, InvalidRecordError, MissingReferenceError, StillInUseError
+from store.errors import DuplicateError, InvalidRecordError, MissingReferenceError, NotFoundError, StillInUseError
 from store.repositories.contract import Query
 from tests.factories import make_chat, make_image_profile, make_key, make_profile, make_user
 
@@ -179,3 +179,26 @@ def test_profiles_of_one_key_are_listed(store: Store) -> None:
     rows = store.profiles.list(Query(where=(("apiKeyId", key.id),))).rows
     assert [row["id"] for row in rows] == [made.id]
     assert store.profiles.count(Query(where=(("provider", "GROK"),))) == 0
+
+
+@pytest.mark.parametrize("kind", MAKE)
+def test_several_profiles_change_as_one_unit(store: Store, kind: str) -> None:
+    ada, bob = make_user(store, "Ada"), make_user(store, "Bob")
+    one = MAKE[kind](store, name="One", userId=bob.id, modelName="old", parameters={"temperature": 1}, isDefault=True)
+    two = MAKE[kind](store, name="Two", userId=ada.id, modelName="new")
+    other = MAKE[kind](store, name="Other", userId=ada.id, modelName="old")
+    repository = store.repositories[kind]
+    result = repository.update_many([two.id, one.id, one.id], {"modelName": "new"})
+    assert (result.value, result.sources.consistent) == (1, True), "the other one had it already"
+    changed = repository.find_by_id(one.id)
+    assert (changed.modelName, changed.parameters, changed.isDefault) == ("new", {"temperature": 1}, True)
+    assert changed.updatedAt >= one.updatedAt
+    assert (repository.find_by_id(two.id), repository.find_by_id(other.id)) == (two, other)
+    with pytest.raises(NotFoundError, match="gone"):
+        repository.update_many([one.id, "gone"], {"modelName": "newer"})
+    with pytest.raises(MissingReferenceError):
+        repository.update_many([one.id, two.id], {"apiKeyId": "gone"})
+    with pytest.raises(InvalidRecordError):
+        repository.update_many([one.id, two.id], {"provider": "NOBODY"})
+    assert repository.find_by_id(one.id) == changed
+    assert repository.update_many([], {"modelName": "newer"}).value == 0

@@ -64,7 +64,7 @@ def test_our_tables_bear_our_name(database: Database) -> None:
         there = {name for name in inspector.get_table_names(schema=schema) if schema or name.startswith("tandem_")}
     prefix = "" if schema else "tandem_"
     who_may_come_in = ("accounts", "sessions", "recovery_codes", "attempts")
-    names = ("outbox", "state", *who_may_come_in, "jobs", "audit", "schema_version")
+    names = ("outbox", "state", *who_may_come_in, "jobs", "audit", "key_tests", "schema_version")
     assert there == {f"{prefix}{name}" for name in names}
 
 

@@ -6,12 +6,17 @@ from typing import Any
 
 from store.validation import shown_id
 from tests.nasty import uid
+from tests.store.validation.damages_of_order import DAMAGES_OF_ORDER
 from tests.store.validation.damaging import (
     ACCOUNTS,
     BINARIES,
     CHARACTER,
     INDEX,
     KEYS,
+    NO_SECRET,
+    NO_TARGET,
+    NOBODYS,
+    NOT_READ,
     NOWHERE,
     OTHER_USER,
     PAINTERS,
@@ -43,6 +48,7 @@ TOKEN = shown_id("token", f"{MARKER}-1")
 def _one(model: str, table: str, name: str, column: str, path: str, old: str, new: str, **more: Any) -> Damage:
     """One value of the second record of a table."""
     record_id = uid(table, 1)
+    more |= {"only_from_sql": NO_SECRET} if (model, column) == ("ApiKey", "userId") else {}
     return Damage(f"{model}: {name}", [(model, record_id, column)], edit(path, record_id, old, new), **more)
 
 
@@ -198,28 +204,26 @@ DAMAGES: list[Damage] = [
         records(CHARACTER, lambda record: record["tags"].reverse()),
     ),
     Damage("order of messages", [("Message", _MESSAGE, "order")], shifted(TALK)),
+    *DAMAGES_OF_ORDER,
     Damage(
         "dangling tag",
         [("CharacterTag", uid("character_tags", 10), None)],
         edit(CHARACTER, '"tags"', uid("tags", 0), NOWHERE),
         rows={"CharacterTag": 2},
         status=10,
-        dangling=[("CharacterTag", "", "tagId")],
-    ),
+        dangling=[("CharacterTag", "", "tagId")], only_from_sql=NO_TARGET),
     Damage(
         "dangling default image",
         [("Character", uid("characters", 1), "defaultImageId")],
         edit(CHARACTER, "defaultImageId", uid("images", 1), NOWHERE),
         status=10,
-        dangling=[("Character", uid("characters", 1), "defaultImageId")],
-    ),
+        dangling=[("Character", uid("characters", 1), "defaultImageId")], only_from_sql=NO_TARGET),
     Damage(
         "dangling key",
         [("ConnectionProfile", uid("connection_profiles", 1), "apiKeyId")],
         edit(KEYS, uid("connection_profiles", 1), uid("api_keys", 1), NOWHERE),
         status=10,
-        dangling=[("ConnectionProfile", uid("connection_profiles", 1), "apiKeyId")],
-    ),
+        dangling=[("ConnectionProfile", uid("connection_profiles", 1), "apiKeyId")], only_from_sql=NO_TARGET),
     Damage(
         "a tag that others name is gone",
         [("Tag", uid("tags", 1), None)],
@@ -249,10 +253,10 @@ DAMAGES: list[Damage] = [
         [("Message", _MESSAGE, "content")],
         edit(TALK, _MESSAGE, "Words 1", "Words l"),
         status=4,
-        unread=True,
-    ),
+        unread=True, only_from_sql=NOT_READ),
     Damage("a line twice", [("Message", _MESSAGE, None)], lines(TALK, repeat), 4, {"Message": 1}, unread=True),
-    Damage("a record twice", [("Session", uid("sessions", 1), None)], lines(SESSIONS, repeat), 4, unread=True),
+    Damage("a record twice", [("Session", uid("sessions", 1), None)], lines(SESSIONS, repeat), 4, {}, True, (),
+           NOT_READ),
     Damage(
         "a record in two files",
         [("Tag", uid("tags", 1), None)],
@@ -265,14 +269,12 @@ DAMAGES: list[Damage] = [
         [("ChatFile", uid("chat_files", 1), None)],
         edit(BINARIES, uid("chat_files", 1), '"size":', '"size"'),
         4,
-        unread=True,
-    ),
+        unread=True, only_from_sql=NOT_READ),
     # ------------------------------------------------------------------ values that cannot be read
     *(
         Damage(
             f"{model}: {name} is not readable", [(model, uid(table, 1), name)], edit(path, uid(table, 1), old, new), 4,
-            rows, unread=True,
-        )
+            rows, unread=True, only_from_sql=NOT_READ)
         for model, table, name, path, old, new, rows in (
             ("ApiKey", "api_keys", "provider", KEYS, '"OPENAI"', '"OPENAl"', {}),
             ("Tag", "tags", "createdAt", TAGS, "2025-06-02T", "2025-13-02T", {}),
@@ -289,15 +291,13 @@ DAMAGES: list[Damage] = [
         edit(PERSONA, "id", '"id"', "id"),
         4,
         {"PersonaTag": 2},
-        unread=True,
-    ),
-    Damage("bad file of many", [], edit(TAGS, "tags", "[", "("), 4, {"Tag": 3}, unread=True),
+        unread=True, only_from_sql=NOT_READ),
+    Damage("bad file of many", [], edit(TAGS, "tags", "[", "("), 4, {"Tag": 3}, unread=True, only_from_sql=NOT_READ),
     # ------------------------------------------------------------------ secrets
     *(
         Damage(
             f"{model}: a byte of {name}", [(model, uid(table, 1), name)],
-            lambda data, path=path, block=block, part=part: flip(data / path, block, part), 18,
-        )
+            lambda data, path=path, block=block, part=part: flip(data / path, block, part), 18, only_from_sql=NO_SECRET)
         for model, table, name, path, block, part in (
             ("ApiKey", "api_keys", "keyEncrypted", KEYS, uid("api_keys", 1), "ciphertext"),
             ("ApiKey", "api_keys", "keyIv", KEYS, uid("api_keys", 1), "iv"),
@@ -310,8 +310,7 @@ DAMAGES: list[Damage] = [
     Damage(
         "dropped extras of a key",
         [("ApiKey", uid("api_keys", 1), "userId")],
-        records(KEYS, lambda record: record["apiKeys"][1].pop("extras")),
-    ),
+        records(KEYS, lambda record: record["apiKeys"][1].pop("extras")), only_from_sql=NO_SECRET),
     Damage(
         "dropped extras of a persona",
         [("PersonaTag", uid("persona_tags", 10 + number), name) for number in range(2) for name in ("id", "createdAt")],
@@ -353,23 +352,26 @@ DAMAGES: list[Damage] = [
         lambda data: put(data, f"chats/{NOWHERE}.jsonl", first_line(data)),
         status=10,
         dangling=[("Message", NOWHERE, "chatId")],
+        only_from_sql=NOBODYS,
     ),
     Damage(
         "extra empty file of a chat",
         [("Chat", NOWHERE, "file")],
         lambda data: put(data, f"chats/{NOWHERE}.jsonl", ""),
+        only_from_sql=NOBODYS,
     ),
-    Damage("a file of somebody else's", [], lambda data: put(data, "tags/notes.txt", ""), 4, unread=True),
+    Damage(
+        "a file of somebody else's", [], lambda data: put(data, "tags/notes.txt", "Mine."), 4, unread=True,
+        only_from_sql=NOBODYS,
+    ),
     Damage(
         "missing bytes",
         [("Image", uid("images", 1), "sha256")],
-        lambda data: (data.parent / "public" / "uploads/images/1.png").unlink(),
-    ),
+        lambda data: (data.parent / "public" / "uploads/images/1.png").unlink(), for_good=True),
     Damage(
         "missing bytes of an attachment",
         [("ChatFile", uid("chat_files", 1), "sha256")],
-        lambda data: (data.parent / "public" / "uploads/chat-files/1.txt").unlink(),
-    ),
+        lambda data: (data.parent / "public" / "uploads/chat-files/1.txt").unlink(), for_good=True),
     Damage(
         "missing copy of bytes",
         [("Image", uid("images", 1), "bytes")],

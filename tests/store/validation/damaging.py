@@ -22,7 +22,9 @@ NOWHERE = "ffffffff-0000-4000-8000-00000000ffff"
 @dataclass(frozen=True)
 class Damage:
     """``wrong``: what is named; ``rows``: model -> how many of its rows are not equal, one for each named otherwise.
-    Each other row has to be equal. ``unread``: named as unreadable. ``dangling``: links that lead to nothing."""
+    Each other row has to be equal. ``unread``: named as unreadable. ``dangling``: links that lead to nothing.
+    ``only_from_sql``: why the files cannot be the side that is right; empty where they can. ``for_good``: what is lost
+    is on neither side any more, so that the files are not as they were."""
 
     name: str
     wrong: Sequence[Named]
@@ -31,6 +33,15 @@ class Damage:
     rows: dict[str, int] = field(default_factory=dict)
     unread: bool = False
     dangling: Sequence[Named] = ()
+    only_from_sql: str = ""
+    for_good: bool = False
+
+
+# Why the files cannot be the side that is right.
+NOT_READ = "what cannot be read says nothing"
+NO_TARGET = "SQL keeps no link to nothing"
+NO_SECRET = "it would put what does not decrypt in the place of a secret that does"
+NOBODYS = "it is no record's, and SQL has no place for it"
 
 
 def edit(path: str, at: str, old: str, new: str, *, checksum: bool = False) -> Callable[[Path], None]:

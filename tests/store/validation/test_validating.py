@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 import store.validation as validation
 from store import Store, open_store
-from store.errors import CancelledError, InvalidValueError
+from store.errors import CancelledError, InvalidValueError, NotInStepError
 from store.files.index import JsonIndex
 from store.progress import Moment, Progress
 from store.tables import MODELS
@@ -24,7 +24,7 @@ from tests.factories import lay_database, make_character, make_chat, make_messag
 from tests.nasty import PEPPER, uid
 from tests.store.both_sides import by_another_program
 from tests.store.validation.damages import DAMAGES
-from tests.store.validation.damaging import KEYS, TALK, edit, records
+from tests.store.validation.damaging import KEYS, TAGS, TALK, Damage, edit, lines, records
 from tests.store.validation.world import MARKER, World
 
 
@@ -49,13 +49,7 @@ def nasty_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stor
 @pytest.fixture
 def small(world: World, tmp_path: Path) -> Iterator[Store]:
     """A store on a copy of the small library."""
-    world.copy(tmp_path)
-    database = sa.make_url(world.url).database
-    assert database is not None
-    with contextlib.closing(sa.create_engine(world.url).raw_connection()) as source:
-        source.driver_connection.execute(f"VACUUM INTO '{tmp_path / 'quilltap.sqlite'}'")  # type: ignore[union-attr]
-    made = open_store(settings_for(tmp_path, encryption_master_pepper=PEPPER), follow=False)
-    assert made.step.in_step, made.step
+    made = world.opened(tmp_path)
     yield made
     made.close()
 
@@ -276,8 +270,43 @@ def test_only_some_models(world: World, data: Path) -> None:
     assert list(report.models) == ["PersonaTag", "Chat"]
     assert {one.model for one in report.differences} == {"PersonaTag"}
     assert report.models["Chat"].equal == 3
+    # The persona, of a model that was not chosen, is gone from the files.
+    assert told_dangling(report) == {("json", "Chat", uid("chats", 1), "personaId")}
     with pytest.raises(InvalidValueError, match="no model Persons"):
         world.validated(data, only=("Persons",))
+
+
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize(
+    "damage", [pytest.param(one, id=one.name) for one in DAMAGES if one.dangling and one.name != "extra file of a chat"]
+)
+def test_links_into_models_that_were_not_chosen_are_followed_on_both_sides(
+    world: World, data: Path, damage: Damage, quick: bool
+) -> None:
+    damage.do(data)
+    whole = told_dangling(world.validated(data, quick=quick))
+    assert whole
+    for model in {model for model, _, _ in damage.dangling}:
+        alone = world.validated(data, only=(model,), quick=quick)
+        assert told_dangling(alone) == {one for one in whole if one[1] == model}, alone.as_text()
+        assert alone.exit_status & 8
+
+
+def told_dangling(report: Report) -> set[tuple[str, ...]]:
+    return {(one.side, one.model, one.id, one.field) for one in report.dangling}
+
+
+def test_a_link_to_what_only_waits_for_the_files_is_none_to_nothing(small: Store) -> None:
+    data = small.settings.data_dir
+    records(TAGS, lambda record: record["tags"].pop(1))(data)
+    lines(TALK, lambda several: several.pop(0))(data)
+    for model in ("CharacterTag", "ChatFile"):
+        assert validate_all_data(small, only=(model,)).dangling
+    small.outbox.apart = NotInStepError("Nobody brings it over.")
+    by_another_program(small, f"UPDATE tags SET name = 'New' WHERE id = '{uid('tags', 1)}'")
+    by_another_program(small, f"UPDATE messages SET content = 'New' WHERE id = '{uid('messages', 10)}'")
+    for model in ("CharacterTag", "ChatFile"):
+        assert validate_all_data(small, only=(model,)).dangling == []
 
 
 def test_each_model_has_a_function_of_its_own(small: Store) -> None:

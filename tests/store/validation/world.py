@@ -3,13 +3,14 @@ and the number. It is written by plain SQL, and brought to the files once; each 
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from store import Store, open_store
 from store.database import Database
 from store.deriving import Loader
 from store.files.public import PublicFiles
@@ -18,7 +19,7 @@ from store.files.system import System
 from store.secrets import API_KEY, BACKUP_CODES, TOTP_SECRET, Secrets
 from store.validation import Report, validate_side
 from tests import nasty
-from tests.factories import open_test_store, put
+from tests.factories import open_test_store, put, settings_for
 from tests.nasty import PEPPER, Json, Row, uid
 from tests.store.tables.quilltap_database import ORDER
 
@@ -138,6 +139,15 @@ class World:
         for name in ("data", "public"):
             shutil.copytree(self.folder / name, target / name, symlinks=True)
         return target / "data"
+
+    def opened(self, folder: Path) -> Store:
+        """A store on copies of both sides; only of a world on SQLite."""
+        self.copy(folder)
+        with closing(sa.create_engine(self.url).raw_connection()) as source:
+            source.driver_connection.execute(f"VACUUM INTO '{folder / 'quilltap.sqlite'}'")  # type: ignore[union-attr]
+        store = open_store(settings_for(folder, encryption_master_pepper=PEPPER), follow=False)
+        assert store.step.in_step, store.step
+        return store
 
     @contextmanager
     def snapshot(self) -> Iterator[sa.Connection]:
