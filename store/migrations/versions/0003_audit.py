@@ -6,7 +6,7 @@ from alembic import op
 from store.tables.base import Moment
 
 revision = "0003"
-down_revision = "0005"
+down_revision = "0002"
 
 _REFUSAL = "What was done stays written down: entries of the audit are never changed or deleted."
 
