@@ -10,6 +10,7 @@ from pathlib import Path
 from store.files.system import Signature, System
 
 TEMPORARY = ".tandem-"  # what a half-written file has in its name; never a name Quilltap reads or writes
+_AT_ONCE = 1 << 22  # bytes handed to the system in one call
 SYNC_EACH_UP_TO = 16  # files; beyond it one sync of the file system is cheaper than many of files
 
 
@@ -136,7 +137,7 @@ def write_new(system: System, path: Path, data: bytes, *, sync: bool) -> Signatu
     try:
         rest = memoryview(data)
         while rest:  # the system may take only a part
-            rest = rest[system.write(handle, bytes(rest)) :]
+            rest = rest[system.write(handle, bytes(rest[:_AT_ONCE])) :]
         if sync:
             system.sync(handle)
         return system.signature_of(handle)

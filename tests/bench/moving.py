@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from store import open_store
+from store import Store, open_store
 from store.exporting import export
 from store.tables import MODELS
 from store.validation import validate_all_data
@@ -89,6 +89,19 @@ def floor(folder: Path, url: str) -> dict[str, float]:
     return {"floor": time.perf_counter() - began, "memory": peak() / 1e3}
 
 
+def index(folder: Path, url: str) -> dict[str, float]:
+    """The index of `json` mode, filled from the files that were exported: processor seconds, and the peak in MB."""
+    store = Store(settings(folder, f"sqlite:///{folder}/follower.sqlite", "json"))
+    began = time.process_time()
+    store.index.refresh(full=True)
+    took = time.process_time() - began
+    with store.index.database.read() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(MODELS["Message"])) == CHATS * MESSAGES
+    store.index.close()
+    store.database.close()
+    return {"fill": took, "memory": peak() / 1e3}
+
+
 def moving(folder: Path, url: str, name: str) -> list[Row]:
     """Each in a process of its own, once: it takes minutes, which even out what a moment does."""
     fill_all(folder, url)
@@ -100,7 +113,12 @@ def moving(folder: Path, url: str, name: str) -> list[Row]:
     ]
     written, memory = took["written again"], took["memory"]
     assert written == 0, "nothing had changed"
-    return [*rows, Row(f"peak of memory meanwhile, {name}", memory, memory, 1.0, "200 MB", "MB")]
+    rows.append(Row(f"peak of memory meanwhile, {name}", memory, memory, 1.0, "200 MB", "MB"))
+    filled = _apart("index", folder, url)
+    rows.append(
+        Row("filling the index from the files, processor", filled["fill"], base, filled["fill"] / base, "-", "s ")
+    )
+    return [*rows, Row("peak of memory meanwhile", filled["memory"], filled["memory"], 1.0, "200 MB", "MB")]
 
 
 def _apart(what: str, folder: Path, url: str) -> dict[str, float]:
@@ -110,5 +128,5 @@ def _apart(what: str, folder: Path, url: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    done = {"product": product, "floor": floor}[sys.argv[1]](Path(sys.argv[2]), sys.argv[3])
+    done = {"product": product, "floor": floor, "index": index}[sys.argv[1]](Path(sys.argv[2]), sys.argv[3])
     sys.stdout.write(orjson.dumps(done).decode())
