@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+import click
 import waitress
 from flask import Flask, redirect
 from werkzeug.wrappers import Response
@@ -35,11 +36,21 @@ def create_app(environ: Mapping[str, str] | None = None, root: Path | None = Non
         settings = read_settings(os.environ if environ is None else environ, root or ROOT)
         if environ is None:
             _start_logging(settings.verbose)
-        return _build(open_store(settings))
+        store = open_store(settings)
+        if (refusal := store.peppers.refusal()) and not _runs_a_command():
+            store.close()
+            raise refusal
+        return _build(store)
     except StoreError as error:
         if environ is None:
             sys.exit(error.sentence)
         raise
+
+
+def _runs_a_command() -> bool:
+    """Whether this is ``flask --app app …`` with a command of ours: those may be what puts things right."""
+    context = click.get_current_context(silent=True)
+    return context is not None and context.info_name != "run"
 
 
 def _build(store: Store) -> Flask:

@@ -20,6 +20,7 @@ from store.errors import (
     JsonSideError,
     MissingReferenceError,
     NotFoundError,
+    PepperError,
     PictureError,
     ProviderError,
     StillInUseError,
@@ -63,6 +64,7 @@ STATUSES: dict[type[StoreError], int] = {
     CardError: 422,
     TooManyAttemptsError: 429,
     ProviderError: 429,
+    PepperError: 503,
     DatabaseError: 503,
     JsonSideError: 503,
 }

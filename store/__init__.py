@@ -4,7 +4,7 @@ import contextlib
 import logging
 from typing import Any, Final
 
-from store import capture, codec, comparing, flags, inventory, steps, switching
+from store import capture, codec, comparing, flags, inventory, secrets_check, steps, switching
 from store.audit import Audit, Change
 from store.audit.spool import Spool
 from store.backends import Backend, DualBackend, JsonBackend, SqlBackend
@@ -23,6 +23,7 @@ from store.following import Following
 from store.jobs import Jobs
 from store.mapping import MAPPINGS
 from store.outbox import Outbox
+from store.peppers import Peppers
 from store.providers import Providers
 from store.providers.health import KeyTests
 from store.repositories.attachments import AttachmentsRepository
@@ -38,8 +39,10 @@ from store.repositories.signin import AccountsRepository, SessionsRepository, Ve
 from store.repositories.tags import TagsRepository
 from store.repositories.users import UsersRepository
 from store.secrets import Secrets
+from store.secrets_check import Held
 from store.settings import Settings, read_settings
 from store.steps import Step
+from store.survey import Survey
 from store.turns import Turn
 
 log = logging.getLogger("tandem")
@@ -66,6 +69,7 @@ class Store:
         self.key_tests = KeyTests(self.database)
         self.loader = Loader(self.public)
         self.turn = Turn(settings.data_backend, self.database, self.side)
+        self.peppers = Peppers(settings, self.database, self.side, self.turn, self.secrets)
         self.outbox = Outbox(self.database, self.side, self.loader)
         self.outbox.check_turn = self.turn.check_files
         self._index: JsonIndex | None = None
@@ -73,6 +77,7 @@ class Store:
         self._follower: Follower | None = None
         self._step, self._looked, self._started = steps.IN_STEP, False, False
         backend = self._backend()
+        self.survey = Survey(backend, self.database, self.peppers, self.secrets)
         self.users = UsersRepository(backend)
         self.accounts = AccountsRepository(backend)
         self.sessions = SessionsRepository(backend)
@@ -86,6 +91,7 @@ class Store:
         self.personas = PersonasRepository(backend)
         self.characters = CharactersRepository(backend)
         self.chats = ChatsRepository(backend)
+        self.users.peppers = self.keys.peppers = self.peppers
         by_kind = {one.kind: one for one in vars(self).values() if isinstance(one, Repository)}
         # In the order in which links point; derived lines have no repository.
         self.repositories: Final[dict[str, Repository[Any]]] = {
@@ -130,7 +136,13 @@ class Store:
             self._start_sql()
         with contextlib.suppress(StoreError):  # from when the files were what counts; else with the next round
             self.bring_audit_over(START_WAIT_S)
+        try:
+            self.peppers.start()
+        except StoreError as error:
+            log.warning("Where the change of pepper is could not be found out everywhere: %s", error.sentence)
         self._started = True
+        if follow:
+            self.survey.start()
         if follow and self.settings.data_backend != "sql":
             self._follower = Follower(self._follow)
             self._follower.start()
@@ -218,6 +230,7 @@ class Store:
 
     def close(self) -> None:
         """Stop the background loop and close every connection."""
+        self.survey.stop()
         if self._follower:
             self._follower.stop()
         if self.settings.data_backend == "json" and self._started:
@@ -329,6 +342,10 @@ class Store:
             name = made_at.replace(":", "").replace("-", "")
             self.side.write_own(f"inventories/{name}.json", codec.dumps_pretty(taken.as_json()))
         return taken
+
+    def held(self) -> tuple[list[Held], list[StoreError], set[str]]:
+        """The secrets on each side in use; what of them cannot be read; the ids of the users there are."""
+        return secrets_check.held_on_both_sides(self.database, self.side, self.settings.data_backend)
 
     def compare(self, kind: str, record_id: str) -> Comparison:
         """One record on both sides, key by key; without two sides there is nothing to compare."""

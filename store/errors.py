@@ -13,6 +13,7 @@
     ├── MissingReferenceError       a link names a record that is not there
     ├── StillInUseError             a delete is refused because others need the record
     ├── SecretError                 an encrypted value that cannot be decrypted
+    ├── PepperError                 the pepper is being replaced, or is not the one the secrets are under
     ├── PictureError                bytes that are no picture Tandem keeps
     ├── CardError                   a character card that cannot be read (store.cards)
     │   └── PngError                a picture that cannot be read as PNG
@@ -121,6 +122,12 @@ class SecretError(StoreError):
     """An encrypted value cannot be decrypted. The message names no value and no part of one."""
 
     hint_by_default = "Check that ENCRYPTION_MASTER_PEPPER is the one it was encrypted with, or enter the secret anew."
+
+
+class PepperError(StoreError):
+    """The pepper is being replaced, or is not the one the secrets are under."""
+
+    hint_by_default = "See what flask --app app secrets check says, and try again; nothing was changed."
 
 
 class PictureError(StoreError):

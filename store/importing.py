@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from store import Store, rows, steps
+from store import Store, identity, rows, steps
 from store.audit import Change
 from store.discretion import shown_id
 from store.errors import NotInStepError, StoreError
@@ -93,6 +93,8 @@ class _Import:
         plan = ImportPlan(problems=list(store.index.problems()))
         wanted: dict[str, list[str]] = {}
         with store.index.database.read() as files, store.database.read() as sql:
+            changed = identity.changed_ids(files, sql)
+            plan.problems += [identity.refusal(new, old) for new, old in changed.items()]
             for kind in KINDS:
                 ids = set(_ids(files, kind))
                 extra = len(set(_ids(sql, kind)) - ids)
@@ -103,6 +105,8 @@ class _Import:
                 for some in rows.chunks(sorted(ids)):
                     self._compare(plan, wanted[kind], kind, files, sql, some)
                     self._progress.step(len(some))
+        plan.inserts = [one for one in plan.inserts if one[0] != "user" or one[1] not in changed]
+        wanted["user"] = [one for one in wanted["user"] if one not in changed]
         return plan, wanted
 
     @staticmethod

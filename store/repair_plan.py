@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from store import Store, capture, rows
+from store import Store, capture, identity, rows
 from store.audit import Change
 from store.discretion import shown_id
 from store.errors import StoreError
@@ -113,7 +113,11 @@ class _Planning:
     def plan(self, wanted: Collection[Entity]) -> RepairPlan:
         self._store.index.refresh(full=True)
         with self._store.database.read() as sql, self._store.index.database.read() as files:
-            steps = [self._of_record(sql, files, entity) for entity in wanted if entity[0] != FILE]
+            changed = identity.changed_ids(files, sql) if self._source == "json" else {}
+            # With the old id would go everything that is the user's.
+            left = {("user", one) for one in (*changed, *changed.values())}
+            steps = [self._of_record(sql, files, one) for one in wanted if one[0] != FILE and one not in left]
+        self._plan.left += [identity.refusal(new, old).sentence for new, old in changed.items()]
         made_anew = {path for step in steps if step and step.action == "set aside" for path in paths_of(step)}
         steps += [self._of_file(path) for kind, path in wanted if kind == FILE and path not in made_anew]
         self._plan.steps = [step for step in steps if step]

@@ -4,15 +4,16 @@ AES-256-GCM with a 16-byte IV; the key comes from the user's id and the pepper (
 when its user's id changes. Nothing of a plaintext, a key or the pepper is in a message, a repr or a chained error.
 """
 
+import contextlib
 import hashlib
 import json
 import re
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from store.errors import InvalidValueError, SecretError
 
 ITERATIONS = 100_000
-KEPT_KEYS = 64  # a derivation costs tens of milliseconds, so the keys of the users seen last are kept
+KEPT_KEYS = 256  # a derivation costs tens of milliseconds, so the keys of the users seen last are kept
 _BYTES_OF_IV = _BYTES_OF_TAG = 16
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
 _BULLET = "•"
@@ -38,6 +39,11 @@ API_KEY = Names("keyEncrypted", "keyIv", "keyAuthTag")
 TOTP_SECRET = Names("totpSecret", "totpSecretIv", "totpSecretAuthTag")
 BACKUP_CODES = Names("backupCodes", "backupCodesIv", "backupCodesAuthTag")
 IN_JSON = Names("ciphertext", "iv", "authTag")
+# Kind -> the ciphers of its records, and the column that names the user they are encrypted for.
+CIPHERS: Final[dict[str, tuple[tuple[Names, str], ...]]] = {
+    "user": ((TOTP_SECRET, "id"), (BACKUP_CODES, "id")),
+    "key": ((API_KEY, "userId"),),
+}
 
 
 @dataclass(frozen=True)
@@ -57,18 +63,64 @@ class Cipher:
         # One part without the others is a damaged cipher; decrypt says so.
         return cls(*("" if part is None else part for part in parts))
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has all its parts, in the forms they must have: only then some pepper can have made it."""
+        parts = (self.ciphertext, self.iv, self.auth_tag)
+        if not all(isinstance(part, str) and _HEX.fullmatch(part) for part in parts):
+            return False
+        return len(self.iv) == 2 * _BYTES_OF_IV and len(self.auth_tag) == 2 * _BYTES_OF_TAG
+
     def spelled(self, names: Names) -> dict[str, str]:
         """The three parts under the names of a row or a JSON object."""
         return dict(zip(names, (self.ciphertext, self.iv, self.auth_tag), strict=True))
 
 
-class Secrets:
-    """Encrypts and decrypts with one pepper. May be shared by threads."""
+class Keys:
+    """The derived keys that were asked for last. May be shared by threads, and by all who encrypt."""
 
-    def __init__(self, pepper: str) -> None:
-        self._pepper = _as_bytes(pepper, "The pepper")
-        self._keys: OrderedDict[str, bytes] = OrderedDict()
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[bytes, str], bytes] = OrderedDict()
+        self._made: dict[tuple[bytes, str], threading.Lock] = {}  # those that somebody derives just now
         self._lock = threading.Lock()
+
+    def derive(self, pepper: bytes, user_id: str) -> bytes:
+        """The key of a user under a pepper."""
+        asked, password = (pepper, user_id), _as_bytes(user_id, "The user's id")
+        with self._lock:
+            made = self._made.setdefault(asked, threading.Lock())
+        with made:  # whoever comes second has no use for a derivation of their own; other keys wait for none
+            with self._lock:
+                key = self._kept.get(asked)
+            if key is None:
+                key = hashlib.pbkdf2_hmac("sha256", password, pepper, ITERATIONS, 32)
+            with self._lock:
+                self._made.pop(asked, None)
+                self._kept[asked] = key
+                self._kept.move_to_end(asked)
+                if len(self._kept) > KEPT_KEYS:
+                    self._kept.popitem(last=False)
+        return key
+
+
+class Secrets:
+    """Encrypts under one pepper, and reads what is under it or under others. May be shared by threads."""
+
+    def __init__(self, *peppers: str, keys: Keys | None = None) -> None:
+        self.keys = keys or Keys()
+        self._peppers: tuple[tuple[bytes, ...], tuple[bytes, ...]] = ((), ())  # in use, and retired
+        # Asked when a secret does not decrypt: whether other peppers are known since (then it is tried again).
+        self.look_again: Callable[[], bool] = lambda: False
+        self.use(*peppers)
+
+    def use(self, *peppers: str, retired: Sequence[str] = ()) -> bool:
+        """From now on encrypt under the first of these peppers, and read what is under any of them. What is under a
+        retired one is read only by who asks for that. Whether the peppers are other ones now."""
+        before = self._peppers
+        read = tuple(dict.fromkeys(_as_bytes(pepper, "The pepper") for pepper in peppers))
+        late = dict.fromkeys(_as_bytes(pepper, "The pepper") for pepper in retired)
+        self._peppers = read, tuple(one for one in late if one not in read)
+        return self._peppers != before
 
     def encrypt(self, user_id: str, text: str) -> Cipher:
         """Encrypt an API key or a TOTP secret for a user; never twice the same cipher.
@@ -77,23 +129,34 @@ class Secrets:
         """
         if not text:
             raise InvalidValueError("An empty secret cannot be encrypted.", hint="Give the secret, or remove it.")
-        plain = _as_bytes(text, "The secret")
+        return self.seal(user_id, _as_bytes(text, "The secret"))
+
+    def seal(self, user_id: str, plain: bytes) -> Cipher:
+        """Encrypt bytes for a user, under the pepper in use."""
         iv = secrets.token_bytes(_BYTES_OF_IV)
-        packed = AESGCM(self._key(user_id)).encrypt(iv, plain, None)
+        packed = AESGCM(self.keys.derive(self._peppers[0][0], user_id)).encrypt(iv, plain, None)
         return Cipher(packed[:-_BYTES_OF_TAG].hex(), iv.hex(), packed[-_BYTES_OF_TAG:].hex())
+
+    def open(self, user_id: str, cipher: Cipher, *, retired: bool = False) -> tuple[bytes, int]:
+        """What is encrypted, and the place of the pepper it is under: 0 for the one that is written under. ``retired``
+        ones come last. Raises SecretError as ``decrypt`` does."""
+        ciphertext = _part(cipher.ciphertext, "ciphertext")
+        iv = _part(cipher.iv, "IV", _BYTES_OF_IV)
+        tag = _part(cipher.auth_tag, "tag", _BYTES_OF_TAG)
+        in_use, late = self._peppers
+        for place, pepper in enumerate((*in_use, *late) if retired else in_use):
+            with contextlib.suppress(InvalidTag):
+                return AESGCM(self.keys.derive(pepper, user_id)).decrypt(iv, ciphertext + tag, None), place
+        if self.look_again():
+            return self.open(user_id, cipher, retired=retired)
+        raise SecretError("The secret cannot be decrypted with this pepper for this user.")
 
     def decrypt(self, user_id: str, cipher: Cipher) -> str:
         """The text of an API key or a TOTP secret.
 
         Raises SecretError when a part is missing or damaged, and when the pepper or the user's id is another one.
         """
-        ciphertext = _part(cipher.ciphertext, "ciphertext")
-        iv = _part(cipher.iv, "IV", _BYTES_OF_IV)
-        tag = _part(cipher.auth_tag, "tag", _BYTES_OF_TAG)
-        try:
-            plain = AESGCM(self._key(user_id)).decrypt(iv, ciphertext + tag, None)
-        except InvalidTag as error:
-            raise SecretError("The secret cannot be decrypted with this pepper for this user.") from error
+        plain, _ = self.open(user_id, cipher)
         try:
             return plain.decode("utf-8")
         except UnicodeDecodeError:
@@ -114,16 +177,6 @@ class Secrets:
         if not isinstance(codes, list) or not all(isinstance(code, str) for code in codes):
             raise SecretError("The backup codes were decrypted, but they are no list of codes.", hint=_ANEW)
         return codes
-
-    def _key(self, user_id: str) -> bytes:
-        with self._lock:  # also while deriving: whoever comes second has no use for a derivation of their own
-            if user_id not in self._keys:
-                password = _as_bytes(user_id, "The user's id")
-                self._keys[user_id] = hashlib.pbkdf2_hmac("sha256", password, self._pepper, ITERATIONS, 32)
-                if len(self._keys) > KEPT_KEYS:
-                    self._keys.popitem(last=False)
-            self._keys.move_to_end(user_id)
-            return self._keys[user_id]
 
 
 _ANEW = "Enter the secret anew."

@@ -20,6 +20,7 @@ Backend = Literal["sql", "json", "dual"]
 _BACKENDS: dict[str, Backend] = {"sql": "sql", "prisma": "sql", "json": "json", "dual": "dual"}
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"", "false", "0", "no", "off"}
 PEPPER_LENGTH = 32  # characters; Quilltap refuses a shorter one
+PEPPER_FILE = "encryption-master-pepper"  # in ``instance_dir``; while it is replaced, others beside it
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Settings:
     instance_dir: Path
     data_backend: Backend = "dual"
     encryption_master_pepper: str = field(default="", repr=False)
+    pepper_given: bool = True  # by a person, in the environment; else it is kept in ``instance_dir``
     secret_key: str = field(default="", repr=False)
     jobs: Literal["embedded", "worker", "inline"] = "embedded"
     jobs_queue: str = ""
@@ -100,7 +102,8 @@ def read_settings(environ: Mapping[str, str], root: Path) -> Settings:
         public_dir=public_dir,
         instance_dir=instance,
         data_backend=backend,
-        encryption_master_pepper=pepper or _kept_secret(instance / "encryption-master-pepper"),
+        encryption_master_pepper=pepper or _kept_secret(instance / PEPPER_FILE),
+        pepper_given=bool(pepper),
         secret_key=given.get("SECRET_KEY", "") or _kept_secret(instance / "secret-key"),
         jobs=jobs,  # type: ignore[arg-type]  # choice() returns one of the three
         jobs_queue=queue,

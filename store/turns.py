@@ -66,6 +66,13 @@ class Turn:
             self._compare(turn)
         return others
 
+    def check_alone(self, connection: Connection) -> None:
+        """The same, and everybody who checks waits until the transaction ends, as it waits for those who did."""
+        state = self._database.own.state
+        now = connection.scalar(sa.select(state.c.value).where(state.c.key == STATE_KEY).with_for_update())
+        if self._mine is not None:
+            self._compare(now)
+
     def check_files(self) -> None:
         """The same for who writes the files. The caller holds the store lock."""
         if self._mine is not None:

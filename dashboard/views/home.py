@@ -9,6 +9,7 @@ from dashboard import notices
 from dashboard.security import wants_page
 from dashboard.views.base import StoreView
 from dashboard.views.listing import clean
+from dashboard.views.secret_states import overview
 from store.errors import StoreError
 from store.jobs import DONE
 from store.repositories.contract import Query
@@ -81,6 +82,7 @@ class HomeView(StoreView):
             phases=[(name, text, self.phase_state(place)) for place, (name, text) in enumerate(PHASES)],
             last_export=self.store.jobs.last(("export",), (DONE,)),
             last_validation=self.store.jobs.last(VALIDATIONS, (DONE,)),
+            secrets=overview(self.store.survey) if self.allows("fill") else None,
             has_user=bool(self.store.users.list(Query(sort="createdAt", page_size=1)).rows),
         )
 

@@ -20,7 +20,7 @@ from dashboard.views.connections import ConnectionView, parts_of
 from dashboard.views.editing import Answer, EditableView
 from dashboard.views.listing import Filters, Listing, clean
 from dashboard.views.places import places_of
-from dashboard.views.secret_states import SecretState, state_of
+from dashboard.views.secret_states import SecretState, overview, state_of
 from store.documents import ApiKey
 from store.documents.profiles import Provider
 from store.errors import ConflictError, StoreError
@@ -72,6 +72,7 @@ class KeysView(ConnectionView, EditableView, BulkView):
     }
     form = KeyForm
     cells_template, fields_template, body_template = "keys/cells.html", "keys/fields.html", "keys/body.html"
+    list_template = "keys/list.html"
     bulk_actions = (dataclasses.replace(DELETE, asks_page=True),)  # a page has room to say which profiles lose them
     can_duplicate = False
     goes_along = "Profiles that use it go on without a key."
@@ -130,6 +131,7 @@ class KeysView(ConnectionView, EditableView, BulkView):
         used = {row["id"]: self.repository.used_by(row["id"]) for row in page.rows}
         return {
             "users": self.users(),
+            "secrets": overview(self.store.survey) if self.allows("edit") else None,
             "states": {row["id"]: self.state_in_list(row["id"]) for row in page.rows},
             "tests": {row["id"]: self.tests_in_list(row["id"]) for row in page.rows},
             "usage": {key_id: places_of(users) for key_id, users in used.items()},

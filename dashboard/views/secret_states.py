@@ -6,8 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from flask import url_for
+
 from store.errors import StoreError
-from store.secrets import Cipher, Names, mask
+from store.peppers import DONE
+from store.secrets import API_KEY, BACKUP_CODES, TOTP_SECRET, Cipher, Names, mask
+from store.secrets_check import unfinished
+from store.survey import Survey, Surveyed
+
+SURVEY_S = 0.3  # a page waits so long for secrets that nobody has looked at yet
+NAMED = 10  # failing secrets that a page names
 
 
 @dataclass(frozen=True)
@@ -58,3 +66,40 @@ def state_of(
     except StoreError as error:
         return SecretState(True, error)
     return SecretState(True, masked=mask(text) if shows_mask else "")
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All secrets at a glance. ``failing``: name and address of some that do not decrypt; ``unfinished``: what to say
+    of a rotation that is not over, and what to do next."""
+
+    found: Surveyed
+    failing: list[tuple[str, str]]
+    unfinished: tuple[str, str] | None
+
+    @property
+    def more(self) -> int:
+        """How many more do not decrypt than are named."""
+        return len(self.found.failing) - len(self.failing)
+
+
+def overview(survey: Survey) -> Overview | None:
+    """How many secrets decrypt and which do not; None where that cannot be found out now."""
+    try:
+        found = survey.look(SURVEY_S)
+    except StoreError:  # what stands in the way is told on its own
+        return None
+    failing = [
+        (_SPOKEN[one.column].format(one.title or one.id), url_for(_PAGES[one.kind], id=one.id))
+        for one in found.failing[:NAMED]
+    ]
+    change = found.change
+    return Overview(found, failing, unfinished(change) if change and change.phase != DONE else None)
+
+
+_PAGES = {"key": "keys.details_view", "user": "users.details_view"}
+_SPOKEN = {
+    API_KEY.ciphertext: "the API key “{}”",
+    TOTP_SECRET.ciphertext: "the TOTP secret of {}",
+    BACKUP_CODES.ciphertext: "the backup codes of {}",
+}

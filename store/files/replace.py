@@ -131,9 +131,9 @@ def _write(system: System, path: Path, data: bytes | CopyOf, *, sync: bool) -> N
     write_new(system, path, data, sync=sync)
 
 
-def write_new(system: System, path: Path, data: bytes, *, sync: bool) -> Signature:
+def write_new(system: System, path: Path, data: bytes, *, sync: bool, private: bool = False) -> Signature:
     """Write a new file, durably with ``sync``; its signature. Renamed, it keeps that."""
-    handle = system.create(path)
+    handle = system.create_private(path) if private else system.create(path)
     try:
         rest = memoryview(data)
         while rest:  # the system may take only a part

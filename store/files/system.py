@@ -110,6 +110,10 @@ class System:
         """Open a new, empty file for writing."""
         return Handle(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644), path)
 
+    def create_private(self, path: Path) -> Handle:
+        """The same, for a file that its owner alone may read."""
+        return Handle(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), path)
+
     def open_to_append(self, path: Path) -> Handle:
         """Open a file whose end will be written to; made empty when there is none."""
         return Handle(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644), path)

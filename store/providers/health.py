@@ -57,6 +57,12 @@ class KeyTests:
         with self._database.read() as connection:
             return [KeyTest(**row._mapping) for row in connection.execute(mine)]
 
+    def carry(self, key_id: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        """What came of the old three parts came of the new ones: the same value is encrypted anew."""
+        here = (self._table.c.key_id == key_id, self._table.c.value_version == value_version(old))
+        with self._database.write() as connection:
+            connection.execute(sa.update(self._table).where(*here).values(value_version=value_version(new)))
+
     def forget(self, key_ids: Iterable[str]) -> None:
         """Forget keys that are gone."""
         with self._database.write() as connection:

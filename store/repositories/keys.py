@@ -3,12 +3,12 @@
 import sqlalchemy as sa
 
 from store.documents import ApiKey, now
-from store.repositories.base import Repository
 from store.repositories.contract import Result, Users
+from store.repositories.sealed import SealedRepository
 from store.repositories.uses import users_of
 
 
-class KeysRepository(Repository[ApiKey]):
+class KeysRepository(SealedRepository[ApiKey]):
     """API keys. Deleting one leaves the profiles that used it without a key."""
 
     kind = "key"

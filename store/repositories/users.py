@@ -14,14 +14,14 @@ from store.documents.users import ChatSettings
 from store.errors import InvalidRecordError
 from store.mapping.base import plain
 from store.mapping.users import synthetic_settings
-from store.repositories.base import Repository
 from store.repositories.contract import Found, Result
+from store.repositories.sealed import SealedRepository
 from store.tables.characters import characters
 from store.tables.chats import chats
 from store.tables.users import chat_settings
 
 
-class UsersRepository(Repository[User]):
+class UsersRepository(SealedRepository[User]):
     """Users. Deleting one deletes everything that is theirs, as SQL's rules say."""
 
     kind = "user"

@@ -236,7 +236,10 @@ class Report:
             _part("Different", [_of_difference(one) for one in self.differences]),
             _part("Cannot be read", [_of_unreadable(one) for one in self.unreadable]),
             _part("Links to nothing", [f"{one.side}: {_row(one)} names {one.target}" for one in self.dangling]),
-            _part("Secrets that do not decrypt", [f"{one.side}: {_row(one)}" for one in self.secrets.failures]),
+            _part(
+                "Secrets that do not decrypt (why: secrets check)",
+                [f"{one.side}: {_row(one)}" for one in self.secrets.failures],
+            ),
             _part("Quilltap 1.3 would refuse", [f"{one.model} {one.id}: {one.reason}" for one in self.rejected]),
             _part("Notes", self.notes),
             f"{self.verdict}\n",

@@ -1,20 +1,11 @@
 """Secrets on both sides: decrypted in memory, compared by what they say, and never told."""
 
-import re
 from dataclasses import dataclass
-from typing import Final
 
 from store.errors import SecretError
 from store.mapping import Row
-from store.secrets import API_KEY, BACKUP_CODES, TOTP_SECRET, Cipher, Names, Secrets
+from store.secrets import CIPHERS, Cipher, Secrets
 from store.validation.report import FailedSecret, SecretCount
-
-_CIPHERS: Final[dict[str, tuple[tuple[Names, str], ...]]] = {
-    "user": ((TOTP_SECRET, "id"), (BACKUP_CODES, "id")),
-    "key": ((API_KEY, "userId"),),
-}
-_HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
-_BYTES = 16  # of an IV, and of a tag
 
 
 @dataclass(frozen=True)
@@ -35,7 +26,7 @@ class SecretsCheck:
     def look(self, kind: str, model: str, shown: str, sql: Row | None, json: Row | None) -> Looked:
         """Decrypt what a record has of secrets on both sides."""
         count, same, notes = SecretCount(), set[str](), []
-        for names, owner in _CIPHERS.get(kind, ()):
+        for names, owner in CIPHERS.get(kind, ()):
             user = next((row[owner] for row in (sql, json) if row is not None and row.get(owner)), None)
             ciphers = {
                 side: found
@@ -63,11 +54,4 @@ class SecretsCheck:
 
 def _never_was_one(ciphers: list[Cipher]) -> bool:
     """Whether every side has the same parts, and those are none of a cipher."""
-    return all(one == ciphers[0] for one in ciphers) and not _is_whole(ciphers[0])
-
-
-def _is_whole(cipher: Cipher) -> bool:
-    parts = (cipher.ciphertext, cipher.iv, cipher.auth_tag)
-    if not all(isinstance(part, str) and _HEX.fullmatch(part) for part in parts):
-        return False
-    return len(cipher.iv) == len(cipher.auth_tag) == 2 * _BYTES
+    return all(one == ciphers[0] for one in ciphers) and not ciphers[0].is_whole

@@ -80,6 +80,9 @@ class Disk(System):
         self.effects.append(Effect("create", (str(path),), str(path.parent), inode))
         return Handle(inode, path)
 
+    def create_private(self, path: Path) -> Handle:
+        return self.create(path)
+
     def open_to_append(self, path: Path) -> Handle:
         self._step()
         if str(path) not in self.files:

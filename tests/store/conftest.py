@@ -1,12 +1,14 @@
 """Databases that already have their tables, because making 23 of them takes longer than most tests."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from store.database import Database
 from tests.factories import with_driver
 from tests.postgres import PostgresServer
+from tests.store.houses import House
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +34,18 @@ def ready_url(request: pytest.FixtureRequest) -> str:
     names = {"sqlite": "ready_sqlite_url", "postgresql": "ready_postgres_url"}
     url: str = request.getfixturevalue(names[request.param])
     return url
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Callable[..., House]]:
+    """Makes an installation; its processes end with the test."""
+    made: list[House] = []
+
+    def make(backend: str = "dual", url: str = "", *, given: bool = False) -> House:
+        made.append(House(tmp_path, url, backend, given=given))
+        return made[-1]
+
+    yield make
+    for one in made:
+        for process in one.processes:
+            process.close()
