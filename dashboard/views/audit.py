@@ -25,7 +25,7 @@ _NAMES: Final = ("actor", "action", "kind", "outcome")  # filters that are one v
 class AuditView(StoreView):
     """The pages of the audit."""
 
-    roles = {}  # an admin's, all of them
+    roles = dict.fromkeys(("index", "entry", "export"), "admin")
 
     def __init__(self, store: Any) -> None:
         self.store = store

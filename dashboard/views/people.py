@@ -61,7 +61,7 @@ class PeopleView(StoreView):
     """The pages of Tandem's own accounts. ``AccountsView`` is about those that Quilltap knows at other services."""
 
     roles = dict.fromkeys(
-        ("view", "new", "person", "role", "disable", "enable", "password", "two_factor", "end_sessions"), "admin"
+        ("index", "new", "person", "role", "disable", "enable", "password", "two_factor", "end_sessions"), "admin"
     )
     asks_again = frozenset(
         {"new", "person", "role", "disable", "enable", "password", "two_factor", "end_sessions"}
