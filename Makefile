@@ -31,9 +31,10 @@ test: lint ## everything that CI checks: lint, types, all tests, coverage of 90 
 quick: $(TOOLS) ## the tests without browser, crash and slow ones, in under a minute
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not (slow or browser or crash)"
 
-lint: $(TOOLS) ## ruff over everything, mypy --strict over store/
+lint: $(TOOLS) ## ruff (with bandit's rules) over everything, mypy --strict over store/, known vulnerabilities
 	@$(BIN)/python -m ruff check
 	@$(BIN)/python -m mypy
+	@$(BIN)/python -m tests.dependencies
 
 bench: $(TOOLS) ## measure dual writes and lists against the least work possible
 	@$(BIN)/python -m tests.bench

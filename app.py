@@ -132,7 +132,8 @@ def _listen(app: Flask, settings: Settings) -> Any:
 
 
 def _welcome(app: Flask, settings: Settings) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}.get(settings.host, settings.host)
+    # Looked up, not listened on: where Tandem listens everywhere, this machine is one of the places.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}.get(settings.host, settings.host)  # noqa: S104
     address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
     people: auth.People = app.extensions["tandem_people"]
     if token := people.accounts.offer_setup():

@@ -32,8 +32,8 @@ class Event(StrEnum):
     ACCOUNT_DISABLED = "disabled an account"
     ACCOUNT_ENABLED = "enabled an account"
     ROLE_CHANGED = "changed a role"
-    PASSWORD_CHANGED = "changed the own password"
-    PASSWORD_RESET = "reset a password"
+    PASSWORD_CHANGED = "changed the own password"  # noqa: S105  # a sentence about one
+    PASSWORD_RESET = "reset a password"  # noqa: S105  # and another
     TWO_FACTOR_ON = "switched two-factor sign-in on"
     TWO_FACTOR_OFF = "switched two-factor sign-in off"
     TWO_FACTOR_RESET = "reset two-factor sign-in"

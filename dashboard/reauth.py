@@ -28,7 +28,7 @@ SENTENCE: Final = "Tandem asks again who you are before it does this."
 HINT: Final = "Give your password on the page that this answer names, then do it again."
 ADDRESS_HEADER: Final = "X-Reauthenticate"  # where a script's person can prove it
 # A form says which of its fields are secret (see ``ui.field``); a name that sounds like one is not held either.
-SECRET_FIELDS: Final = "_secret"
+SECRET_FIELDS: Final = "_secret"  # noqa: S105  # a field's name
 _SOUNDS_SECRET: Final = re.compile(r"pass|secret|token|api.?key|cipher|pepper|credential", re.IGNORECASE)
 Held = list[tuple[str, str]]
 

@@ -69,7 +69,7 @@ class JsonIndex:
                             metadata.create_all(connection)
                         for statement in _FOR_LISTS:
                             connection.exec_driver_sql(statement)
-                        connection.exec_driver_sql(f"INSERT INTO index_version VALUES ('{VERSION}')")
+                        connection.exec_driver_sql("INSERT INTO index_version VALUES (?)", (VERSION,))
                     capture.install(connection)
                 if version in (None, VERSION):
                     return database
