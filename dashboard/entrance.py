@@ -14,7 +14,6 @@ from flask import (
     session,
     url_for,
 )
-from flask_wtf import FlaskForm
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.wrappers import Response
 from wtforms import PasswordField, StringField
@@ -22,7 +21,7 @@ from wtforms import PasswordField, StringField
 from dashboard.accounts import Account
 from dashboard.auth import HOME, current_account, people, requires, sign_in, sign_out
 from dashboard.events import Event, happened
-from dashboard.security import local_path
+from dashboard.security import PageForm, local_path
 from dashboard.throttle import SETUP, TooManyAttemptsError
 from dashboard.trials import account_called, count, forgive, try_code, try_password
 from store.errors import InvalidRecordError, NotFoundError, SecretError
@@ -33,7 +32,7 @@ SECOND_STEP = "second_step"  # in the page's signed cookie, from the right passw
 SECOND_STEP_LASTS = 300  # seconds
 
 
-class LoginForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF is untyped
+class LoginForm(PageForm):
     name = StringField("Name")
     password = PasswordField("Password")
 
@@ -45,12 +44,12 @@ class OneTimeField(StringField):  # type: ignore[misc]
         return ""
 
 
-class CodeForm(FlaskForm):  # type: ignore[misc]
+class CodeForm(PageForm):
     code = OneTimeField("Code from your app")
     recovery = OneTimeField("Recovery code")
 
 
-class SetupForm(FlaskForm):  # type: ignore[misc]
+class SetupForm(PageForm):
     token = StringField("Set-up token")
     name = StringField("Name")
     password = PasswordField("Password")
@@ -175,7 +174,7 @@ def _second_steps() -> URLSafeTimedSerializer:
 
 def _page(
     name: str,
-    form: FlaskForm,
+    form: PageForm,
     wanted: str,
     problem: str | None = None,
     status: int = 200,

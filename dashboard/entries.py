@@ -60,7 +60,8 @@ _COLUMNS: Final = (
     *("id", "at", "actor", "role", "address", "request_id", "action", "kind", "record_id", "title", "outcome"),
     *("message", "part_of", "undoes", "changes"),
 )
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would take for one
+# What a spreadsheet would take for one, also in the width of letters that East Asian keyboards type.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _NOUNS: Final = {"tandem account": "account"}
 _WORDS: Final = {"id": "Id", "userId": "User", "imageTags": "Tagged with", "isFavorite": "Favourite"}
 

@@ -9,7 +9,6 @@ import re
 from typing import Final
 
 from flask import Blueprint, Flask, abort, jsonify, make_response, redirect, render_template, request, url_for
-from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 from wtforms import HiddenField, PasswordField
 
@@ -17,7 +16,7 @@ from dashboard.accounts import Account
 from dashboard.auth import HOME, ProofNeeded, current_account, guard_proof, prove, requires, this_address
 from dashboard.entrance import OneTimeField
 from dashboard.events import Event, happened
-from dashboard.security import local_path, request_id, wants_page
+from dashboard.security import PageForm, local_path, request_id, wants_page
 from dashboard.throttle import TooManyAttemptsError
 from dashboard.trials import try_both
 from store.errors import SecretError
@@ -33,7 +32,7 @@ _SOUNDS_SECRET: Final = re.compile(r"pass|secret|token|api.?key|cipher|pepper|cr
 Held = list[tuple[str, str]]
 
 
-class ProofForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF is untyped
+class ProofForm(PageForm):
     password = PasswordField("Password")
     code = OneTimeField("Code from your app")
     recovery = OneTimeField("Recovery code")
@@ -113,8 +112,10 @@ def _read_held(text: str) -> Held | None:
     """The form that was held; None where none was."""
     try:
         pairs = json.loads(text)
-        return [(str(name), str(value)) for name, value in pairs]
-    except (ValueError, TypeError):
+        kept = [(str(name), str(value)) for name, value in pairs]
+        "".join(text for pair in kept for text in pair).encode()  # no half of a character: no page could show it
+        return kept
+    except (ValueError, TypeError, RecursionError):
         return None
 
 

@@ -3,10 +3,13 @@
 import logging
 import re
 import secrets
+from typing import Any
 
 from flask import Flask, Response, g, has_request_context, request
 from flask.sessions import SecureCookieSessionInterface
+from flask_wtf import FlaskForm
 from flask_wtf.csrf import CSRFProtect
+from werkzeug.datastructures import MultiDict
 
 # Flask's own limits (500 kB of form, 1,000 parts) would refuse a long character card or a large selection.
 MIB = 1024 * 1024
@@ -119,6 +122,16 @@ def local_path(text: str | None, otherwise: str) -> str:
     if text and len(text) <= LONGEST_PATH and re.fullmatch(r"/(?!/)[!-\[\]-~]*", text):
         return text
     return otherwise
+
+
+class PageForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF is untyped
+    """A form of texts: what a browser sent as such. A file, or JSON of any kind, in place of a text is not there."""
+
+    class Meta(FlaskForm.Meta):  # type: ignore[misc]
+        def wrap_formdata(self, form: FlaskForm, formdata: Any) -> Any:
+            if formdata is None or isinstance(formdata, MultiDict):
+                return formdata
+            return request.form if request.method == "POST" else None
 
 
 class PageSessions(SecureCookieSessionInterface):

@@ -5,7 +5,6 @@ from typing import Any
 
 from flask import request, session, url_for
 from flask_admin import expose
-from flask_wtf import FlaskForm
 from markupsafe import Markup
 from werkzeug.exceptions import Unauthorized
 from werkzeug.wrappers import Response
@@ -17,6 +16,7 @@ from dashboard.auth import current_account, current_session, people, prove, requ
 from dashboard.entrance import OneTimeField
 from dashboard.events import Event, happened
 from dashboard.formatters import counted
+from dashboard.security import PageForm
 from dashboard.sessions import ABSOLUTE_LIMIT, IDLE_LIMIT, Session
 from dashboard.throttle import CODE, TooManyAttemptsError
 from dashboard.trials import count, forgive, try_both
@@ -26,7 +26,7 @@ from dashboard.views.editing import Answer
 from store.errors import InvalidRecordError, SecretError
 
 
-class NewPasswordForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF is untyped
+class NewPasswordForm(PageForm):
     old = PasswordField("Password of now")
     code = OneTimeField("Code from your app")
     recovery = OneTimeField("Recovery code")
@@ -34,7 +34,7 @@ class NewPasswordForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF is untyped
     again = PasswordField("New password again")
 
 
-class FirstCodeForm(FlaskForm):  # type: ignore[misc]
+class FirstCodeForm(PageForm):
     code = OneTimeField("Code that the app shows now")
 
 

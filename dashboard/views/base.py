@@ -81,7 +81,9 @@ class StoreView(GuardedView, BaseView):
 
     def back(self) -> str:
         """Where the person came from, when that is within this site; the list otherwise."""
-        return local_path(request.values.get("url"), url_for(f"{self.endpoint}.{self._default_view}"))
+        # In a record's form ``url`` may be a field of the record.
+        wanted = request.form.get("_back") or request.values.get("url")
+        return local_path(wanted, url_for(f"{self.endpoint}.{self._default_view}"))
 
     def go(self, address: str) -> Response:
         """The end of a POST."""

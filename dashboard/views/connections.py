@@ -66,8 +66,12 @@ class ConnectionView(RepositoryView):
     ) -> tuple[Subject, ApiKey | None]:
         """What is tested. Where a provider has an address of its own only that is asked, as Quilltap does: a key of it
         goes nowhere else, whatever a profile says. Raises SecretError."""
+        asks_base_url = called in NEEDS_BASE_URL
+        if key is not None and asks_base_url and key.provider not in NEEDS_BASE_URL:
+            sentence = f"The key is for {provider(key.provider)}, and goes to no address that was typed in."
+            raise SecretError(sentence, hint=f"Choose a key for {provider(called)}, or none.")
         value = self.value_of(key) if key is not None else None
-        return Subject(called, value, base_url if called in NEEDS_BASE_URL else None, model, ask), key
+        return Subject(called, value, base_url if asks_base_url else None, model, ask), key
 
     def value_of(self, key: ApiKey) -> str:
         """A key's value, for the provider. Raises SecretError."""

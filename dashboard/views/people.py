@@ -5,7 +5,6 @@ from typing import Any
 
 from flask import request, url_for
 from flask_admin import expose
-from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 from wtforms import BooleanField, PasswordField, RadioField, StringField
 from wtforms.fields.choices import SelectChoice
@@ -16,6 +15,7 @@ from dashboard.auth import current_account, people
 from dashboard.events import Event, happened
 from dashboard.formatters import counted
 from dashboard.passwords import made_password
+from dashboard.security import PageForm
 from dashboard.views.base import StoreView
 from dashboard.views.editing import Answer
 from store.errors import DuplicateError, InvalidRecordError
@@ -28,7 +28,7 @@ MEANINGS = {
 }
 
 
-class PasswordForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF is untyped
+class PasswordForm(PageForm):
     """A new password for somebody: typed twice, or made here."""
 
     made = BooleanField("Make a password for me")

@@ -91,7 +91,9 @@ class ProfilePages(ConnectionView, TaggedView):
         **TaggedView.roles,
         **dict.fromkeys(("make_default", "keys", "parameters", "test"), "editor"),
     }
-    asks_again: ClassVar[frozenset[str]] = frozenset({"create", "edit", "delete", "bulk", "make_default", "test"})
+    asks_again: ClassVar[frozenset[str]] = frozenset(
+        {"create", "edit", "delete", "bulk", "make_default", "test", "undo"}
+    )
     address_hint: ClassVar[str]
     may_ask: ClassVar[bool] = False  # whether the smallest question to a model costs next to nothing
 

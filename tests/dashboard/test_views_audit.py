@@ -99,12 +99,12 @@ def test_older_ones_follow_and_a_change_of_many_is_one_line(admin: Visitor, stor
 
 def test_it_is_exported_as_csv_without_formulas(admin: Visitor, store: Store) -> None:
     make_user(store)
-    for name in ("=HYPERLINK(1)", "+1", "-1", "@x", "plain, with “quotes”"):
+    for name in ("=HYPERLINK(1)", "+1", "-1", "@x", "＝1", "plain, with “quotes”"):
         make_tag(store, name)
     answer = admin.get("/admin/audit/export?format=csv&kind=tag")
     assert answer.headers["Content-Disposition"] == 'attachment; filename="tandem-audit.csv"'
     found = list(csv.DictReader(io.StringIO(answer.text)))
-    assert [row["title"] for row in found] == ["plain, with “quotes”", "'@x", "'-1", "'+1", "'=HYPERLINK(1)"]
+    assert [row["title"] for row in found] == ["plain, with “quotes”", "'＝1", "'@x", "'-1", "'+1", "'=HYPERLINK(1)"]
     assert json.loads(found[0]["changes"])["name"] == {"after": "plain, with “quotes”"}
     assert store.audit.newest(Question(action="export"))[0].message == "As csv. kind: tag"
 

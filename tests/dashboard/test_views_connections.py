@@ -233,6 +233,25 @@ def test_only_a_key_that_the_form_offers_is_used_to_find_models(
     assert ["authorization" in guest.headers for guest in provider.guests] == [False, False]
 
 
+@pytest.mark.parametrize("how", ["found", "tested"])
+def test_a_key_of_a_provider_goes_to_no_address_that_was_typed_beside_it(
+    editor: Visitor, store: Store, provider: Provider, how: str
+) -> None:
+    """Whoever may edit profiles, and not read keys, would otherwise read any of them on a server of their own."""
+    openai = make_key(store, "Main", KEY)
+    if how == "found":
+        profile = make_profile(store, "Everyday", apiKeyId=openai.id)
+        form = form_in(editor.get(f"/admin/profiles/edit/?id={profile.id}"), "seen")
+        typed = {"provider": "OPENAI_COMPATIBLE", "baseUrl": provider.url, "_models": "1"}
+        answer = editor.post(f"/admin/profiles/edit/?id={profile.id}", {**form, **typed})
+    else:  # as an undo of the provider alone leaves it, or another program
+        fields = {"provider": "OPENAI_COMPATIBLE", "baseUrl": provider.url, "apiKeyId": openai.id}
+        answer = try_out(editor, "profiles", make_profile(store, "Everyday", **fields).id)
+    text = words(answer.text)
+    assert "Nothing was sent. The key is for OpenAI, and goes to no address that was typed in." in text
+    assert provider.guests == []
+
+
 def test_viewers_and_forged_forms_test_nothing(
     editor: Visitor, viewer: Visitor, store: Store, provider: Provider
 ) -> None:

@@ -247,6 +247,16 @@ def test_name_and_address_are_edited(editor: Visitor, store: Store) -> None:
     assert found.relativePath == image.relativePath
 
 
+def test_an_address_that_nobody_touched_stays_and_the_way_back_is_no_address(editor: Visitor, store: Store) -> None:
+    image = an_image(store)
+    store.images.update(image.id, {"url": "https://example.org/a"})
+    answer = submit(editor, f"/admin/images/edit/?id={image.id}&url=/admin/tags/", filename="harbour.png")
+    assert answer.location == "/admin/tags/"
+    found = store.images.find_by_id(image.id)
+    assert found is not None
+    assert (found.filename, found.value("url")) == ("harbour.png", "https://example.org/a")
+
+
 def test_a_delete_says_who_shows_it_and_takes_the_bytes_along(editor: Visitor, store: Store) -> None:
     image = an_image(store)
     character = make_character(store, "Lyra", defaultImageId=image.id)
