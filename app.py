@@ -118,6 +118,10 @@ def _listen(app: Flask, settings: Settings) -> Any:
             port=settings.port,
             threads=THREADS,
             ident="Tandem",
+            # Of who is no proxy of ours nothing of this is believed, and waitress takes it out.
+            trusted_proxy=settings.trusted_proxy or None,
+            trusted_proxy_headers={"x-forwarded-for", "x-forwarded-proto"} if settings.trusted_proxy else set(),
+            clear_untrusted_proxy_headers=True,
             # A little above Flask's own limit, so that the page that says so comes from us.
             max_request_body_size=security.LARGEST_REQUEST + 16 * 1024 * 1024,
         )
@@ -133,7 +137,7 @@ def _listen(app: Flask, settings: Settings) -> Any:
 
 def _welcome(app: Flask, settings: Settings) -> str:
     # Looked up, not listened on: where Tandem listens everywhere, this machine is one of the places.
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}.get(settings.host, settings.host)  # noqa: S104
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}.get(settings.host, settings.host)  # noqa: S104  # see above
     address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
     people: auth.People = app.extensions["tandem_people"]
     if token := people.accounts.offer_setup():

@@ -167,7 +167,7 @@ def open_queue(url: str) -> Huey:
     options: Final[dict[str, Any]] = {"results": False, "serializer": PlainSerializer()}
     if url.startswith("sqlite:///"):
         path = Path(url.removeprefix("sqlite:///"))
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return SqliteHuey(QUEUE, filename=str(path), timeout=BUSY_MS / 1000, **options)
     # Asked twice a second instead of listened to: a worker that listens holds a connection more, and stops later.
     if url.startswith("redis"):

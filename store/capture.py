@@ -122,17 +122,17 @@ def _selects(event: str, mark: _Mark, schema: str) -> str:
     sources = {"insert": ("new_rows",), "delete": ("old_rows",), "update": ("old_rows", "new_rows")}[event]
     parts = []
     for source in sources:
-        text = f"SELECT DISTINCT '{mark.kind}', r.\"{mark.column}\" FROM {source} r"  # noqa: S608
+        text = f"SELECT DISTINCT '{mark.kind}', r.\"{mark.column}\" FROM {source} r"  # noqa: S608  # our own names
         if mark.through:
             through, wanted, match = mark.through
             text = (
-                f"SELECT DISTINCT '{mark.kind}', t.\"{wanted}\" FROM {source} r "  # noqa: S608
+                f"SELECT DISTINCT '{mark.kind}', t.\"{wanted}\" FROM {source} r "  # noqa: S608  # our own names
                 f'JOIN "{schema}"."{through}" t ON t."{match}" = r."{mark.column}"'
             )
         if event == "update" and mark.changed:
             other = "new_rows" if source == "old_rows" else "old_rows"
             same = f'o.id = r.id AND o."{mark.changed}" IS NOT DISTINCT FROM r."{mark.changed}"'
-            text += f" WHERE NOT EXISTS (SELECT 1 FROM {other} o WHERE {same})"  # noqa: S608
+            text += f" WHERE NOT EXISTS (SELECT 1 FROM {other} o WHERE {same})"  # noqa: S608  # our own names
         parts.append(text)
     return " UNION ".join(parts)
 

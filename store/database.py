@@ -219,7 +219,7 @@ def _make_engine(url: str, *, durable: bool) -> Engine:
         options["connect_args"] = {"options": settings}
     else:
         if parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         options["connect_args"] = {"timeout": BUSY_MS / 1000}
     # Values stay out of messages and logs: they may be secrets.
     engine = sa.create_engine(parsed, hide_parameters=True, **options)

@@ -1,6 +1,7 @@
 """Every setting, read once. Nothing else in the program looks at the environment."""
 
 import contextlib
+import ipaddress
 import logging
 import os
 import re
@@ -39,6 +40,7 @@ class Settings:
     jobs_queue: str = ""
     host: str = "127.0.0.1"
     port: int = 5000
+    trusted_proxy: str = ""  # the address from which a reverse proxy asks; empty: there is none
     verbose: bool = False
     verbose_migration: bool = False
     allow_local_providers: bool = False
@@ -85,6 +87,9 @@ def read_settings(environ: Mapping[str, str], root: Path) -> Settings:
     if not port.isdecimal() or not 0 < int(port) < 65536:
         problems.append(f"PORT is “{port}”, allowed are 1 to 65535")
         port = "5000"
+    proxy = given.get("TRUSTED_PROXY", "").strip()
+    if proxy and not _is_address(proxy):
+        problems.append(f"TRUSTED_PROXY is “{proxy}”, allowed is one IP address such as 127.0.0.1")
     pepper = given.get("ENCRYPTION_MASTER_PEPPER", "")
     if pepper and len(pepper) < PEPPER_LENGTH:
         problems.append(f"ENCRYPTION_MASTER_PEPPER has {len(pepper)} characters, it needs {PEPPER_LENGTH} or more")
@@ -109,10 +114,17 @@ def read_settings(environ: Mapping[str, str], root: Path) -> Settings:
         jobs_queue=queue,
         host=given.get("HOST", "").strip() or "127.0.0.1",
         port=int(port),
+        trusted_proxy=proxy,
         verbose=verbose,
         verbose_migration=verbose_migration,
         allow_local_providers=allow_local_providers,
     )
+
+
+def _is_address(text: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return bool(ipaddress.ip_address(text))
+    return False
 
 
 def _database_url(url: str, root: Path, problems: list[str]) -> str:
@@ -145,7 +157,7 @@ def _kept_secret(path: Path) -> str:
         if secret := path.read_text("utf-8").strip():
             return secret
         raise SettingsError(f"{path} is empty.", hint="Restore it from a backup, or delete it to have a new one made.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the database lies there too
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

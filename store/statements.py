@@ -48,7 +48,7 @@ def among(dialect: Dialect, column: Column[Any], name: str) -> sa.TextClause:
     """The condition that a column's value is one of a list that is given by name, however long."""
     if dialect.name == "sqlite":
         # Put in are the names of a column and of a parameter, which are our own; the values are bound.
-        condition = f'"{column.name}" IN (SELECT value FROM json_each(:{name}))'  # noqa: S608
+        condition = f'"{column.name}" IN (SELECT value FROM json_each(:{name}))'  # noqa: S608  # our own names
     else:
         kind = column.type.compile(dialect)
         condition = f'"{column.name}" = ANY(CAST(:{name} AS {kind}[]))'

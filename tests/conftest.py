@@ -24,6 +24,7 @@ SETTINGS = (
     "DATA_BACKEND",
     "ENCRYPTION_MASTER_PEPPER",
     "SECRET_KEY",
+    "TRUSTED_PROXY",
     "JOBS",
     "JOBS_QUEUE",
     "HOST",

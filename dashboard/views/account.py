@@ -170,7 +170,7 @@ class AccountView(StoreView):
             form=form,
             key=key,
             # Drawn by a library out of the two words, of which one is the name: escaped there, in a path of numbers.
-            qr_code=Markup(qr_code(provisioning_address(account, key))) if key else "",  # noqa: S704
+            qr_code=Markup(qr_code(provisioning_address(account, key))) if key else "",  # noqa: S704  # see above
             codes_left=people().two_factor.codes_left(account),
         )
         return page, status

@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ("app.py", "dashboard", "store", "templates", "static")
 PASSWORD = "seven quiet lanterns"
 # What a test must not hand down: settings of the person who runs it.
-SETTINGS = re.compile(r"ALLOW_LOCAL|DATA|PUBLIC_DIR|ENCRYPTION|SECRET_KEY|JOBS|HOST$|PORT$|VERBOSE|COV_|COVERAGE")
+SETTINGS = re.compile(
+    r"ALLOW_LOCAL|DATA|PUBLIC_DIR|ENCRYPTION|SECRET_KEY|TRUSTED|JOBS|HOST$|PORT$|VERBOSE|COV_|COVERAGE"
+)
 
 
 class Running:

@@ -163,3 +163,18 @@ def test_each_start_makes_a_new_token_until_there_is_an_account(tmp_path: Path) 
             urllib.request.urlopen(f"{match[1]}/setup", timeout=10)
         assert refused.value.code == 404
         refused.value.close()
+
+
+@pytest.mark.parametrize("trusted", ["127.0.0.1", "10.0.0.1", ""])
+def test_what_a_proxy_says_is_believed_of_the_trusted_one_alone(tmp_path: Path, trusted: str) -> None:
+    """Whoever else says so would get around the wait, or have cookies set that no browser sends back."""
+    lies = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}
+    with serving(tmp_path, TRUSTED_PROXY=trusted) as (_, line):
+        address = line.split(" at: ")[1].partition("/setup")[0]
+        asked = urllib.request.Request(f"{address}/setup", headers=lies)
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            cookie, hsts = answer.headers["Set-Cookie"], answer.headers["Strict-Transport-Security"]
+            assert b"evil.example" not in answer.read()
+    believed = trusted == "127.0.0.1"
+    assert cookie.startswith("__Host-tandem_page=" if believed else "tandem_page=")
+    assert ("Secure" in cookie, hsts is not None) == (believed, believed)

@@ -50,6 +50,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         "JOBS_QUEUE": "redis://x",
         "HOST": "0.0.0.0",
         "PORT": "8080",
+        "TRUSTED_PROXY": "10.0.0.2",
         "VERBOSE": "true",
         "VERBOSE_MIGRATION": "1",
         "ALLOW_LOCAL_PROVIDERS": "yes",
@@ -67,6 +68,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         jobs_queue="redis://x",
         host="0.0.0.0",
         port=8080,
+        trusted_proxy="10.0.0.2",
         verbose=True,
         verbose_migration=True,
         allow_local_providers=True,
@@ -135,6 +137,12 @@ def test_a_wrong_port_is_refused(tmp_path: Path, port: str) -> None:
         read(tmp_path, PORT=port)
 
 
+@pytest.mark.parametrize("proxy", ["*", "proxy.example", "10.0.0.0/8", "10.0.0.1, 10.0.0.2"])
+def test_a_proxy_is_trusted_by_its_one_address(tmp_path: Path, proxy: str) -> None:
+    with pytest.raises(SettingsError, match="TRUSTED_PROXY is “"):
+        read(tmp_path, TRUSTED_PROXY=proxy)
+
+
 @pytest.mark.parametrize(("told", "meant"), [("True", True), ("on", True), ("no", False), ("", False), ("0", False)])
 def test_a_flag_has_several_spellings(tmp_path: Path, told: str, meant: bool) -> None:
     assert read(tmp_path, VERBOSE=told).verbose is meant
@@ -150,6 +158,7 @@ def test_secrets_are_made_once_and_readable_by_their_owner_only(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = read(tmp_path)
+    assert stat.S_IMODE((tmp_path / "instance").stat().st_mode) == 0o700
     for name in ("encryption-master-pepper", "secret-key"):
         path = tmp_path / "instance" / name
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
