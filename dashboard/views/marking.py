@@ -2,6 +2,8 @@
 
 import difflib
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,7 @@ from store import codec
 
 LONGEST_BY_CHARACTER = 1_500  # characters of both together; beyond, words are compared
 LONGEST_BY_WORD = 20_000  # beyond, only what both begin and end with is left out
+MOST_PAIRS = 4_000_000  # of equal parts, one of each text: comparing looks at each of them more than once
 AROUND = 200  # characters shown before and after the only difference of two long texts
 
 
@@ -50,8 +53,21 @@ def both_marked(one: str, other: str, *, by_word: bool = False) -> tuple[Markup,
     if not by_word and len(one) + len(other) <= LONGEST_BY_CHARACTER:
         return _by_parts(list(one), list(other))
     if len(one) + len(other) <= LONGEST_BY_WORD:
-        return _by_parts(re.findall(r"\s+|\w+|[^\w\s]", one), re.findall(r"\s+|\w+|[^\w\s]", other))
+        mine, theirs = in_pieces(one), in_pieces(other)
+        if are_comparable(mine, theirs):
+            return _by_parts(mine, theirs)
     return _middles(one, other)
+
+
+def in_pieces(text: str) -> list[str]:
+    """The text in pieces: words, and what is between them."""
+    return re.findall(r"\s+|\w+|[^\w\s]", text)
+
+
+def are_comparable(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether comparing them part by part ends soon; the same word over and over is what it does not end soon for."""
+    there = Counter(other)
+    return sum(count * there[part] for part, count in Counter(one).items()) <= MOST_PAIRS
 
 
 def _by_parts(one: list[str], other: list[str]) -> tuple[Markup, Markup]:

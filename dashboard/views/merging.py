@@ -1,7 +1,6 @@
 """Two people changed one record: what it was, what it is now, what was to be saved, field by field. Pure functions."""
 
 import difflib
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +9,7 @@ from markupsafe import Markup, escape
 from werkzeug.datastructures import MultiDict
 
 from dashboard.forms import Sent, Snapshot
+from dashboard.views.marking import are_comparable, in_pieces
 
 Side = Literal["mine", "theirs"]
 LONGEST_MARKED = 20_000  # characters; marking single words in more than that is slower than it is useful
@@ -76,7 +76,9 @@ def marked(base: str, text: str) -> Markup:
     """The text with the words marked that are not in ``base``."""
     if base == text or len(base) + len(text) > LONGEST_MARKED:
         return escape(text)
-    old, new = re.findall(r"\s+|\w+|[^\w\s]", base), re.findall(r"\s+|\w+|[^\w\s]", text)
+    old, new = in_pieces(base), in_pieces(text)
+    if not are_comparable(old, new):
+        return escape(text)
     told = Markup("")
     for operation, _, _, start, end in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         words = "".join(new[start:end])

@@ -10,7 +10,10 @@ from flask import Flask
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
+from dashboard.views.marking import are_comparable, both_marked, in_pieces
+from dashboard.views.merging import marked
 from store import Store
+from store.audit import Question
 from store.documents import User
 from store.repositories.contract import Query
 from tests.dashboard.browsing import form_in
@@ -295,3 +298,19 @@ def test_no_other_spelling_of_an_address_goes_around_the_password(tandem: Flask,
                 )
                 told = f"{method} {spelled}: {answer.status_code}"
                 assert answer.status_code != 200 or (method == "OPTIONS" and not answer.data), told
+
+
+def test_the_same_word_over_and_over_keeps_nobody_waiting(admin: Visitor, store: Store) -> None:
+    """Comparing it word by word would take minutes of a thread, for anybody who looks at the change."""
+    laughing, crying = "ha ho " * 1600, "ho ha " * 1600
+    assert not are_comparable(in_pieces(laughing), in_pieces(crying))
+    assert are_comparable(
+        in_pieces("A page of prose, as people write it. " * 5), in_pieces("Another page of it. " * 10)
+    )
+    for told in (both_marked(laughing, f"{laughing}ha", by_word=True), both_marked(laughing, f"{laughing}ha")):
+        assert str(told[1]).endswith("<mark>ha</mark>")
+    assert marked(laughing, crying) == crying
+    hero = make_character(store, "Ha", description=laughing)
+    store.characters.update(hero.id, {"description": crying})
+    entry = store.audit.newest(Question(kind="character"))[0]
+    assert "<mark>" in admin.get(f"/admin/audit/entry?id={entry.id}").text
