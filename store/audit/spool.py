@@ -211,7 +211,11 @@ class Spool:
         with told_as_json_side(self._side.own_dir):
             rest = self._system.read_from(self._path, size, max(self._size() - size, 0))
             if not rest:
-                append(self._system, self._path, Append(0, b""))
+                handle = self._system.open_to_append(self._path)
+                try:
+                    self._system.truncate(handle, 0)  # lost in a power cut, it is only done again
+                finally:
+                    self._system.close(handle)
                 return
         self._side.write_own(FILE, rest)
 

@@ -206,8 +206,18 @@ def test_no_secret_is_in_it_on_any_path(store: Store) -> None:
     found = [str(entry) for entry in store.audit.each(Question())]
     assert len(found) > 20
     assert [one for one in found if any(secret in one for secret in SECRETS)] == []
-    spooled = store.settings.own_dir / "audit"
-    assert not spooled.exists() or not spooled.read_bytes()
+
+
+def test_the_file_in_which_they_wait_does_not_grow(tmp_path: Path) -> None:
+    store = open_test_store(tmp_path, backend="json")
+    hero, spooled = make_character(store), store.settings.own_dir / "audit"
+    for number in range(3):
+        store.characters.update(hero.id, {"name": f"Hero {number}"})
+        assert spooled.read_bytes()
+        store.bring_audit_over()
+        assert spooled.read_bytes() == b""
+    assert len(store.audit.of_record("character", hero.id)) == 4
+    store.close()
 
 
 def test_in_json_mode_they_wait_without_the_database(tmp_path: Path) -> None:
