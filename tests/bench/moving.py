@@ -172,7 +172,9 @@ def moving(folder: Path, url: str, name: str) -> list[Row]:
         row("quick validation (to SQL alone)", "quick", "floor of quick", "-"),
         row("import into an empty SQLite", "import", "floor of import", "-"),
         *peaks(folder, url, name),
-        Row("filling the index, processor", filled["fill"], filled["floor"], filled["fill"] / filled["floor"], "-", "s "),
+        Row(
+            "filling the index, processor", filled["fill"], filled["floor"], filled["fill"] / filled["floor"], "", "s "
+        ),
         Row("peak of memory meanwhile", filled["memory"], filled["memory"], 1.0, "200 MB", "MB"),
     ]
 
