@@ -161,16 +161,23 @@ def canonical(value: Any) -> Any:
 
     Raises InvalidValueError for what JSON or one of the sides cannot hold.
     """
-    check(value)
-    return _canonical(value)
+    return _canonical(value, 0)
 
 
-def _canonical(value: Any) -> Any:
+def _canonical(value: Any, depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        raise InvalidValueError(f"The JSON is nested deeper than {MAX_DEPTH} levels.")
+    if isinstance(value, str):
+        return check_text(value)
     if isinstance(value, dict):
-        return {key: _canonical(value[key]) for key in sorted(value)}
+        for key in value:
+            if not isinstance(key, str):
+                raise InvalidValueError(f"{key!r} is not text and so cannot be a JSON key.")
+            check_text(key)
+        return {key: _canonical(value[key], depth + 1) for key in sorted(value)}
     if isinstance(value, list):
-        return [_canonical(member) for member in value]
-    if value is None or isinstance(value, str | bool):
+        return [_canonical(member, depth + 1) for member in value]
+    if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
         return value if _INT64_FROM <= value <= _INT64_TO else number(str(value))

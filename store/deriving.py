@@ -40,6 +40,12 @@ class Loader:
                 self.add_bytes(mapping, loaded)
         return found
 
+    def load_judged(self, connection: Connection, mapping: Mapping, ids: Sequence[str]) -> tuple[dict[str, Rows], bool]:
+        """The same, and whether each of them is known to make a valid record."""
+        if mapping.kind == "chat" or mapping.bytes_path is not None:
+            return self.load(connection, mapping, ids), False
+        return rows.load_judged(connection, mapping, ids)
+
     def add_bytes(self, mapping: Mapping, loaded: Rows) -> None:
         """Put the hash of the bytes a record stands for beside its rows; nothing where they are not found."""
         if mapping.bytes_path is None:

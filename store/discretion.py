@@ -34,7 +34,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Unusable):
         return plain(value.stored)
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):
         return {plain(key): plain(member) for key, member in value.items()}
     if isinstance(value, list | tuple):

@@ -1,7 +1,7 @@
 """Making SQL hold records as they are given: inserted, brought up to date or deleted, whatever order they come in."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -84,8 +84,11 @@ class Giving:
         if gone:
             self._load(there)  # some of it may have gone with those
         # First the records, then what hangs between them: an image names a chat, and a chat a character's image.
-        self._change_places(self._all(there, self._save_main, once=False))
-        self._all([one for one in there if one not in self._refused], self._save_children)
+        left = self._insert_new(there, lambda mapping: [mapping.main])
+        self._change_places(self._all(left, self._save_main, once=False))
+        taken = [one for one in there if one not in self._refused]
+        left = self._insert_new(taken, lambda mapping: [child.table for child in mapping.children])
+        self._all(left, self._save_children)
         self._settle({*self._wanted, *logs})
         return self._refused
 
@@ -174,6 +177,23 @@ class Giving:
                 return list(failed)
             left = list(failed)
         return []
+
+    def _insert_new(self, entities: list[Entity], tables: Callable[[Mapping], list[sa.Table]]) -> list[Entity]:
+        """Insert what SQL does not have, all of a kind at once; what is left: where SQL refuses any, one by one."""
+        left = [one for one in entities if one in self._old]
+        for kind in KINDS:
+            new = [one for one in entities if one[0] == kind and one not in self._old]
+            try:
+                with self._connection.begin_nested():
+                    for table in tables(GIVEN[kind]):
+                        found = [row for one in new for row in (self._wanted[one] or {}).get(table.name, ())]
+                        for some in rows.chunks(found):
+                            self._connection.execute(sa.insert(table), some)
+            except (OperationalError, InterfaceError):  # no fault of any record's
+                raise
+            except DBAPIError:
+                left += new
+        return left
 
     def _delete(self, entity: Entity) -> None:
         mapping, last = GIVEN[entity[0]], self._last()

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Dialect, Table
 
 from store import codec
+from store.columns import are_sound
 from store.errors import InvalidRecordError, InvalidValueError
 from store.mapping import Child, Mapping, Row, Rows
 from store.statements import Statement, among, read
@@ -42,22 +43,47 @@ def _reader(child: Child, *, one: bool, locked: bool) -> Statement:
 
 def _read(connection: Connection, children: Sequence[Child], ids: Any, *, locked: bool = False) -> list[list[Row]]:
     """The rows of records in each of several tables; with ``locked`` those of the first are held until the end."""
+    return _read_judged(connection, children, ids, locked=locked, judge=False)[0]
+
+
+def _read_judged(
+    connection: Connection, children: Sequence[Child], ids: Any, *, locked: bool, judge: bool
+) -> tuple[list[list[Row]], bool]:
+    """The same; and with ``judge`` whether every value is as its column should have it."""
     one = isinstance(ids, str)
     asked = [_reader(child, one=one, locked=locked and child is children[0]) for child in children]
-    names = [child.table.c.keys() for child in children]
-    return [
-        [dict(zip(columns, row, strict=True)) for row in found]
-        for columns, found in zip(names, read(connection, *((one, {"ids": ids}) for one in asked)), strict=True)
-    ]
+    tables = [child.table for child in children]
+    told = list(zip(tables, read(connection, *((one, {"ids": ids}) for one in asked)), strict=True))
+    sound = judge and all(are_sound(table, list(zip(*found, strict=True))) for table, found in told if found)
+    return [[dict(zip(table.c.keys(), row, strict=True)) for row in found] for table, found in told], sound
+
+
+def of(connection: Connection, child: Child, ids: Sequence[str]) -> list[Row]:
+    """The rows of a table that belong to any of these records."""
+    return _read(connection, [child], list(ids))[0]
 
 
 def load(connection: Connection, mapping: Mapping, ids: Sequence[str], *, for_update: bool = False) -> dict[str, Rows]:
     """id -> its rows in every table that shows in the record; ids without a record are left out."""
+    return _load(connection, mapping, ids, for_update, judge=False)[0]
+
+
+def load_judged(connection: Connection, mapping: Mapping, ids: Sequence[str]) -> tuple[dict[str, Rows], bool]:
+    """The same, and whether every value of all of them is as its column should have it: then each record is valid. Else
+    it has to be looked at which are."""
+    return _load(connection, mapping, ids, False, judge=True)
+
+
+def _load(
+    connection: Connection, mapping: Mapping, ids: Sequence[str], for_update: bool, judge: bool
+) -> tuple[dict[str, Rows], bool]:
     found: dict[str, Rows] = {}
+    sound = judge and not mapping.parents
     main, *others = mapping.tables
     for some in chunks(ids):
         wanted = some[0] if len(some) == 1 else some
-        mine, *theirs = _read(connection, mapping.tables, wanted, locked=for_update)
+        (mine, *theirs), good = _read_judged(connection, mapping.tables, wanted, locked=for_update, judge=judge)
+        sound = sound and good
         for row in mine:
             found[row[mapping.key]] = {main.table.name: [row], **{child.table.name: [] for child in others}}
         for child, linked in zip(others, theirs, strict=True):
@@ -66,7 +92,7 @@ def load(connection: Connection, mapping: Mapping, ids: Sequence[str], *, for_up
                     rows[child.table.name].append(row)
     for parent in mapping.parents:
         _add_parents(connection, mapping, parent, found)
-    return found
+    return found, sound
 
 
 def _add_parents(connection: Connection, mapping: Mapping, parent: Child, found: dict[str, Rows]) -> None:

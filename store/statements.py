@@ -4,7 +4,9 @@ SQLAlchemy builds and looks up a statement anew for each call, which here would 
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+import itertools
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import psycopg
@@ -14,6 +16,7 @@ from sqlalchemy.sql.base import Executable
 from sqlalchemy.types import UserDefinedType
 
 from store import codec
+from store.tables.base import all_spelled, spelled
 
 Process = Callable[[Any], Any]
 
@@ -112,8 +115,12 @@ def spell(connection: Connection, statement: Statement, given: dict[str, Any]) -
 def _fetched(form: _Form, cursor: Any) -> list[list[Any]]:
     found = [list(values) for values in cursor.fetchall()]
     for place, process in form.results:
-        for row in found:
-            row[place] = process(row[place])
+        if process is spelled:
+            for row, moment in zip(found, all_spelled([row[place] for row in found]), strict=True):
+                row[place] = moment
+        else:
+            for row in found:
+                row[place] = process(row[place])
     return found
 
 
@@ -128,3 +135,49 @@ def _compiled(statement: Executable, dialect: Dialect) -> _Form:
     results = tuple((place, process) for place, process in enumerate(processors) if process)
     places = tuple(compiled.positiontup) if dialect.positional else None
     return _Form(compiled.string, parameters, places, results)
+
+
+# ------------------------------------------------------------------ very many rows
+def stream(
+    connection: Connection, sql: str, parameters: Sequence[Any] = (), size: int = 400
+) -> Iterator[Sequence[Any]]:
+    """The driver's own rows of a statement, at most ``size`` at a time: no more of them are held."""
+    if connection.dialect.name == "sqlite":
+        yield from _stream_sqlite(connection, sql, parameters, size)
+        return
+    cursor = connection.connection.cursor(name=f"tandem_{next(_numbers)}")  # else all of it comes at once
+    try:
+        cursor.execute(sql, parameters)
+        while batch := cursor.fetchmany(size):
+            yield batch
+    finally:
+        cursor.close()
+
+
+_numbers = itertools.count()
+
+
+def _stream_sqlite(connection: Connection, sql: str, parameters: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """The driver's own way with text is the fastest, but it gives up on what is no UTF-8: then it is begun again."""
+    driver: Any = connection.connection.driver_connection
+    careful, given = driver.text_factory, 0
+    for factory in (str, careful):
+        cursor, skipped = driver.execute(sql, parameters), 0
+        try:
+            while True:
+                driver.text_factory = factory
+                try:
+                    batch = cursor.fetchmany(size)
+                finally:
+                    driver.text_factory = careful
+                if not batch:
+                    return
+                skipped += len(batch)
+                if skipped > given:  # always in whole batches
+                    given = skipped
+                    yield batch
+        except sqlite3.OperationalError as error:
+            if factory is careful or "UTF-8" not in str(error):
+                raise
+        finally:
+            cursor.close()

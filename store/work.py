@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from store import Store, codec, rows
 from store.errors import ConflictError, JsonSideError, NotFoundError
-from store.exporting import ExportReport, export, roll_back
+from store.export_report import ExportReport
+from store.exporting import export, roll_back
 from store.files.generations import Generations
 from store.files.layout import SHELVES
 from store.importing import import_json, plan_import

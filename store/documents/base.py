@@ -36,11 +36,11 @@ def spell_moment(moment: datetime) -> str:
 
 def canonical_moment(text: str) -> str:
     """The canonical spelling of a moment. An offset is turned into UTC. Raises ValueError, also without a zone."""
-    match = _MOMENT.fullmatch(text)
-    if match is None:
+    is_canonical = _CANONICAL_MOMENT.fullmatch(text)
+    if (match := is_canonical or _MOMENT.fullmatch(text)) is None:
         raise ValueError(f"“{text[:40]}” is not a moment such as 2025-11-20T12:34:56.789Z")
     try:
-        if _CANONICAL_MOMENT.fullmatch(text):
+        if is_canonical:
             datetime.fromisoformat(text)  # a real calendar date?
             return text
         minutes, seconds, fraction, zone = match.groups()
@@ -67,13 +67,19 @@ def _checked(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return checked
 
 
+def _text(text: str) -> str:
+    """Most text is plain, and needs no closer look."""
+    return text if text.isascii() and "\0" not in text else str(_sound_text(text))
+
+
 def _object_or_none(value: Any) -> Any:
     if value is not None and not isinstance(value, dict):
         raise ValueError("it has to be a JSON object or null")
     return codec.canonical(value)
 
 
-Text = Annotated[str, AfterValidator(_checked(codec.check_text))]
+_sound_text = _checked(codec.check_text)
+Text = Annotated[str, AfterValidator(_text)]
 Id = Annotated[Text, Field(min_length=1)]
 Moment = Annotated[str, AfterValidator(canonical_moment)]
 Integer = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]  # what PostgreSQL's INTEGER holds

@@ -18,6 +18,7 @@ from typing import Any
 
 from store import codec
 from store.errors import JsonSideError, NotFoundError
+from store.files.hashing import Entry, entry_of
 from store.files.replace import make_folders, write_all
 from store.files.side import JsonSide
 from store.files.system import told_as_json_side
@@ -25,7 +26,6 @@ from store.files.system import told_as_json_side
 FOLDER = "generations"
 FORMAT = 1
 _NEXT = "current.next"  # the link before it takes its place
-Entry = tuple[int, str]  # bytes, sha256
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,9 @@ class Generations:
         """What is not any more as the manifest says, as sentences. In the generation in use that is what was edited."""
         told, folder = [], self.folder / name
         wanted = self.manifest(name).files
-        for path, (_, sha256) in wanted.items():
+        for path, entry in wanted.items():
             try:
-                if hashlib.sha256((folder / path).read_bytes()).hexdigest() != sha256:
+                if entry_of(self._system, folder / path) != entry:
                     told.append(f"{path} is not what was exported.")
             except OSError:
                 told.append(f"{path} is missing.")

@@ -9,7 +9,7 @@ anew.
 import io
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -46,16 +46,26 @@ def chat_of(path: str) -> str:
 
 def order(record: Record) -> Key:
     """What messages are sorted by; no swipeIndex comes before any."""
-    swipe = record.get("swipeIndex")
-    return record["createdAt"], (-1,) if swipe is None else (0, swipe), record["id"]
+    return order_key(record["createdAt"], record.get("swipeIndex"), record["id"])
+
+
+def order_key(created_at: str, swipe: int | None, message_id: str) -> Key:
+    """The same from the values alone."""
+    return created_at, (-1,) if swipe is None else (0, swipe), message_id
 
 
 def line(record: Record) -> bytes:
     """A record as a line of a chat file: with ``extras.crc``, the CRC-32 of the line as it would be without it."""
     extras = {key: value for key, value in (record.get("extras") or {}).items() if key != "crc"}
     bare = {key: value for key, value in record.items() if key != "extras"} | ({"extras": extras} if extras else {})
-    crc = f"{zlib.crc32(codec.dumps(bare)):08x}"
-    return codec.dumps({**bare, "extras": {**extras, "crc": crc}}) + b"\n"
+    return sealed(codec.dumps(bare), within_extras=bool(extras))
+
+
+def sealed(bare: bytes, *, within_extras: bool = False) -> bytes:
+    """A line with its checksum, from what it is without it. ``within_extras``: it ends with members of ``extras``."""
+    if within_extras:
+        return b'%b,"crc":"%08x"}}\n' % (bare[:-2], zlib.crc32(bare))
+    return b'%b,"extras":{"crc":"%08x"}}\n' % (bare[:-1], zlib.crc32(bare))
 
 
 def _crc_of(record: Record) -> Any:
@@ -234,10 +244,14 @@ def _last_lines(system: System, path: Path, size: int, count: int) -> tuple[byte
 
 # ------------------------------------------------------------------ a file as a whole
 def plan_whole(
-    system: System, root: Path, chat_id: str, records: Iterable[Record] | None, known_good: int | None = None
+    system: System,
+    root: Path,
+    chat_id: str,
+    records: Iterable[Record] | None,
+    known_good: Callable[[], int | None] = lambda: None,
 ) -> tuple[Plan, bytes]:
     """What has to be written so that a chat's file holds these messages, in their order, and the torn tail that goes
-    with it. None: there is no chat.
+    with it. None: there is no chat. ``known_good`` is only asked where something is bad.
 
     Events that are no messages keep their place in time. A file with damage in its middle is not written: refused.
     """
@@ -248,9 +262,9 @@ def plan_whole(
             if records is None:
                 return Plan({}, {}), b""
             check_name(path)
-        log, kept = Log(), _Kept()
-        for event in scan(log, path, old or b"", known_good):
-            kept.add(event)
+        log, kept = _read_kept(path, old or b"", None)
+        if log.bad:
+            log, kept = _read_kept(path, old or b"", known_good())
         if log.bad:
             raise log.bad[0]
     except StoreError as error:
@@ -262,6 +276,13 @@ def plan_whole(
         return Plan({path: new or b""}, {}), log.torn
     # Perhaps a killed process wrote it, and it is not on the disk yet.
     return Plan({path: Append(len(old), b"")}, {}), b""
+
+
+def _read_kept(path: str, data: bytes, known_good: int | None) -> "tuple[Log, _Kept]":
+    log, kept = Log(), _Kept()
+    for event in scan(log, path, data, known_good):
+        kept.add(event)
+    return log, kept
 
 
 def _rewritten(old: bytes, lines: Iterable[bytes]) -> bytes | None:

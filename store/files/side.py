@@ -1,6 +1,7 @@
 """The JSON side as a whole: one folder, one lock, every shelf."""
 
 import contextlib
+import functools
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -106,8 +107,8 @@ class JsonSide:
         """What to write so that a chat's file holds these messages; None: there is no chat. What a crash left at its
         end is set aside first. The caller holds the lock."""
         with told_as_json_side(self.data_dir):
-            known = self.known_good(chat_id)
-            plan, torn = logs.plan_whole(self.system, self.data_dir, chat_id, records, known)
+            known_good = functools.partial(self.known_good, chat_id)
+            plan, torn = logs.plan_whole(self.system, self.data_dir, chat_id, records, known_good)
             if torn:
                 log.warning("The end of %s was torn: %d bytes are set aside.", logs.log_path(chat_id), len(torn))
                 self.quarantine({f"chats/{file_name(chat_id)}l.torn": torn})

@@ -2,17 +2,15 @@
 in use."""
 
 import contextlib
-import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from store.files.generations import Entry, Manifest
+from store.files.generations import Manifest
+from store.files.hashing import Entry, Hashed, entry_of, pieces
 from store.files.replace import CopyOf, Write, make_folders
 from store.files.side import JsonSide
 from store.files.system import System, told_as_json_side
-
-_PIECE = 1 << 20  # bytes
 
 
 class Staging:
@@ -22,7 +20,8 @@ class Staging:
         """``keep`` False: nothing is written at all, for a rehearsal."""
         self._live, self.path, self._keep = side, path, keep
         self._system: System = side.system
-        self._folders: set[Path] = set()
+        self._folders: set[str] = set()
+        self._left: dict[str, Entry] = {}
         self.changed: dict[str, Entry | None] = {}  # path -> bytes and hash; None: it goes
         self.manifest = Manifest()
 
@@ -31,67 +30,94 @@ class Staging:
         """What is staged, as a JSON side. Nobody else knows of it, so nobody has to wait for its lock."""
         return JsonSide(self.path, self._live.own_dir, self._system)
 
+    # ------------------------------------------------------------------ what is known to change, or not to
     def put(self, path: str, data: Write) -> None:
         """This file holds something else from now on, or goes."""
-        if data is None:
+        if isinstance(data, bytes):
+            self.put_pieces(path, [data])
+        elif isinstance(data, CopyOf):
+            with told_as_json_side(self.path):
+                self.changed[path] = self._brought(self._system.resolve(data.source), path, link=True)
+        elif data is None:
             self.changed[path] = None
-            return
-        with told_as_json_side(self.path):
-            if isinstance(data, CopyOf):
-                source = self._system.resolve(data.source)
-                self.changed[path] = self._copied(source, path, link=True)
-            elif isinstance(data, bytes):
-                self.changed[path] = (len(data), hashlib.sha256(data).hexdigest())
-                if self._keep:
-                    self._write(path, [data])
 
+    def put_pieces(self, path: str, parts: Iterable[bytes]) -> None:
+        """This file holds these bytes from now on, one part behind the other."""
+        hashed = Hashed()
+        with told_as_json_side(self.path):
+            if self._keep:
+                self._write(path, hashed.passing(parts))
+            else:
+                for part in parts:
+                    hashed.add(part)
+        self.changed[path] = hashed.entry
+
+    def take_back(self, path: str) -> None:
+        """The file that was put last is not to be, after all."""
+        del self.changed[path]
+        if self._keep:
+            with told_as_json_side(self.path):
+                self._system.remove(self.path / path)
+
+    def leave(self, path: str, entry: Entry) -> None:
+        """This file in use stays as it is; its bytes and hash are known."""
+        self._left[path] = entry
+
+    # ------------------------------------------------------------------ everything else
     def complete(self) -> None:
         """Bring over every file that did not change. Files that grow in place are copied; the rest get a second name,
         for they are only ever replaced."""
         self.manifest.files.update({path: entry for path, entry in self.changed.items() if entry is not None})
         with told_as_json_side(self.path):
-            for path in self.others():
-                link = not path.endswith(".jsonl")
-                self.manifest.files[path] = self._copied(self._live.data_dir / path, path, link=link)
+            for path, _ in self._others():
+                link, known = not path.endswith(".jsonl"), self._left.get(path)
+                self.manifest.files[path] = self._brought(self._live.data_dir / path, path, link=link, known=known)
 
-    def others(self) -> Iterator[str]:
-        """Every file in use that does not change, also what is nobody's."""
+    def totals(self) -> tuple[int, int]:
+        """How many files there are then, and their bytes."""
+        sizes = [entry[0] for entry in self.changed.values() if entry is not None]
+        with told_as_json_side(self.path):
+            sizes += [size for _, size in self._others()]
+        return len(sizes), sum(sizes)
+
+    def _others(self) -> Iterator[tuple[str, int]]:
+        """Every file in use that does not change, also what is nobody's, and its bytes."""
         root = os.path.realpath(self._live.data_dir)
         for folder, _, names in os.walk(root):
+            below = folder[len(root) + 1 :].replace(os.sep, "/")
             for name in names:
-                path = os.path.relpath(os.path.join(folder, name), root).replace(os.sep, "/")
+                path = f"{below}/{name}" if below else name
                 if path not in self.changed:
-                    yield path
+                    known = self._left.get(path)
+                    yield path, known[0] if known else os.stat(os.path.join(folder, name)).st_size
 
-    def _write(self, path: str, pieces: list[bytes]) -> None:
+    def _brought(self, source: Path, path: str, *, link: bool, known: Entry | None = None) -> Entry:
+        """Another name of a file, or a copy of it."""
+        linked = not self._keep
+        if self._keep and link:
+            with contextlib.suppress(OSError):  # another disk, or one that knows no second names
+                self._system.link(source, self._made(path))
+                linked = True
+        if linked:
+            return known or entry_of(self._system, source)
+        hashed = Hashed()
+        self._write(path, hashed.passing(pieces(self._system, source)))
+        return hashed.entry
+
+    def _write(self, path: str, parts: Iterable[bytes]) -> None:
         handle = self._system.create(self._made(path))
         try:
-            for piece in pieces:
-                rest = memoryview(piece)
-                while rest:
-                    rest = rest[self._system.write(handle, bytes(rest)) :]
+            for part in parts:
+                written = self._system.write(handle, part)
+                while written < len(part):
+                    written += self._system.write(handle, part[written:])
         finally:
             self._system.close(handle)
 
-    def _copied(self, source: Path, path: str, *, link: bool) -> Entry:
-        whole, size = hashlib.sha256(), 0
-        with open(source, "rb") as file:
-            while piece := file.read(_PIECE):
-                whole.update(piece)
-                size += len(piece)
-        if self._keep:
-            linked = False
-            if link:
-                with contextlib.suppress(OSError):  # another disk, or one that knows no second names
-                    self._system.link(source, self._made(path))
-                    linked = True
-            if not linked:
-                self._write(path, [source.read_bytes()])
-        return size, whole.hexdigest()
-
     def _made(self, path: str) -> Path:
-        target = self.path / path
-        if target.parent not in self._folders:
-            make_folders(self._system, target.parent)
-            self._folders.add(target.parent)
-        return target
+        """Where a file comes to lie; its folder is there."""
+        folder = path.rpartition("/")[0]
+        if folder not in self._folders:
+            make_folders(self._system, self.path / folder)
+            self._folders.add(folder)
+        return self.path / path

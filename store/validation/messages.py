@@ -3,31 +3,31 @@ order."""
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from store import capture, rows
+from store import capture, chat_lines, rows
+from store.chat_lines import Block
 from store.documents import Message
 from store.errors import InvalidRecordError, UnreadableError
 from store.files import logs
-from store.files.shelves import parse_object, read_or_none, understand
+from store.files.shelves import is_made_of, parse_object, read_or_none, understand
 from store.files.side import JsonSide
 from store.mapping import Record, Rows
 from store.mapping.messages import MESSAGES
 from store.tables.messages import messages
 from store.validation.order import out_of_place
 from store.validation.reading import Facts
-from store.validation.report import Difference, Unreadable
+from store.validation.report import Difference, Rejected, Unreadable
 from store.validation.rows import compare_documents, compare_rows
 from store.validation.tally import SQL, Derived, Moved, Outcome, Tally
 from store.validation.values import plain, same, shown_id
+from store.validation.vouching import NOTHING, Vouched
 
 _BLOCK = 400  # messages loaded at once
-_CHATS = 100  # chats whose messages are listed at once
 _ID = re.compile(rb'"id"\s*:\s*("(?:[^"\\]|\\.)*")')
 Keyed = tuple[str, str, Rows | None]  # chat, message, its rows; None where no file could hold it
 
@@ -44,8 +44,8 @@ class _File:
 class Messages:
     """Compares chats' files. ``facts``: of those that are not as SQL has them."""
 
-    def __init__(self, side: JsonSide) -> None:
-        self._side = side
+    def __init__(self, side: JsonSide, vouched: Vouched = NOTHING) -> None:
+        self._side, self._vouched = side, vouched
         self.facts: dict[str, Facts] = {}
 
     def chat_ids(self, connection: Connection) -> list[str]:
@@ -60,54 +60,53 @@ class Messages:
     def compare(
         self,
         connection: Connection,
-        chat_ids: Iterable[str],
         tally: Tally,
+        chat_ids: Sequence[str],
         step: Callable[[int], None] = lambda done: None,
+        *,
+        all_of_them: bool = False,
     ) -> Iterator[Outcome]:
-        """What is not equal, chat by chat; what is goes straight into the tally."""
-        for some in rows.chunks(chat_ids, _CHATS):
-            there = _there(connection, some)
-            grouped = groupby(_in_order(connection, some), key=lambda one: one[0])
-            with_messages = set()
-            for chat_id, several in grouped:
-                with_messages.add(chat_id)
-                out = self._chat(connection, chat_id, several, chat_id in there, tally)
-                for _ in several:  # whatever was left
-                    pass
-                if out:
+        """What is not equal of these chats; what is goes straight into the tally. ``all_of_them``: there are no
+        others."""
+        left = {one: None for one in chat_ids if not self._is_vouched(one, tally, step)}
+        some = None if all_of_them and len(left) == len(chat_ids) else list(left)
+        there = _there(connection, some)
+        for chat_id, blocks in chat_lines.blocks(connection, some) if left else ():
+            if chat_id in left:
+                del left[chat_id]
+                if out := self._chat(connection, chat_id, blocks, chat_id in there, tally):
                     yield out
-            for chat_id in some:
-                if chat_id not in with_messages and (
-                    out := self._chat(connection, chat_id, iter(()), chat_id in there, tally)
-                ):
-                    yield out
-            step(len(some))
+                step(1)
+        for chat_id in left:
+            if out := self._chat(connection, chat_id, iter(()), chat_id in there, tally):
+                yield out
+            step(1)
+
+    def _is_vouched(self, chat_id: str, tally: Tally, step: Callable[[int], None]) -> bool:
+        told = self._vouched.take(self._side, logs.log_path(chat_id), (messages,), tally)
+        step(told)
+        return told
 
     def _chat(
-        self, connection: Connection, chat_id: str, said: Iterator[Keyed], there: bool, tally: Tally
+        self, connection: Connection, chat_id: str, blocks: Iterator[Block], there: bool, tally: Tally
     ) -> Outcome | None:
         entity, path = (capture.LOG, chat_id), logs.log_path(chat_id)
         self.facts.pop(chat_id, None)
+        said = _Said(blocks)
         try:
-            data = read_or_none(self._side.system, self._side.data_dir, path)
+            is_equal = is_made_of(self._side.system, self._side.data_dir, path, said) and said.is_told
+            data = None if is_equal else read_or_none(self._side.system, self._side.data_dir, path)
         except UnreadableError as error:
             out = Outcome(entity, unreadable=[Unreadable(path, None, MESSAGES.kind, None, error.reason)])
-            out.rows += [(MESSAGES.model, shown_id("", one), "unreadable") for _, one, _ in said]
+            names = [shown_id("", one) for _, one, _ in _in_order(connection, [chat_id])]
+            out.rows += [(MESSAGES.model, name, "unreadable") for name in names]
             return out
-        same_so_far, count, rejected = 0, 0, Outcome(entity)
-        if data is not None:
-            for _, message_id, loaded in said:
-                written = _line(loaded, rejected, message_id)
-                if written is None or not data.startswith(written, same_so_far):
-                    break
-                same_so_far += len(written)
-                count += 1
-            else:
-                if same_so_far == len(data) and (there or count):
-                    tally.equal(messages, count)
-                    return rejected if rejected.rejected else None
-        out = self._closely(connection, chat_id, data)
-        if there != (data is not None) and not out.rows:
+        if is_equal and (there or said.count):
+            tally.equal(messages, said.count)
+            rejected = [Rejected(MESSAGES.model, shown_id("", one), reason) for one, reason in said.rejected]
+            return Outcome(entity, rejected=rejected) if rejected else None
+        out = self._closely(connection, chat_id, b"" if is_equal else data)
+        if there != (is_equal or data is not None) and not out.rows:
             self._lone_file(out, chat_id, path, there)
         return out
 
@@ -200,9 +199,32 @@ class Messages:
         missing[:] = [(message_id, loaded) for message_id, loaded in missing if message_id in left]
 
 
-def _there(connection: Connection, chat_ids: list[str]) -> set[str]:
+class _Said:
+    """The lines that SQL has for a chat, as they are compared. ``is_told``: nothing needed a closer look."""
+
+    def __init__(self, blocks: Iterator[Block]) -> None:
+        self._blocks = blocks
+        self.count, self.is_told = 0, True
+        self.rejected: list[tuple[str, str]] = []
+
+    def __iter__(self) -> Iterator[bytes]:
+        for block in self._blocks:
+            if block.lines is None:
+                self.is_told = False
+                return
+            self.count += len(block.ids)
+            self.rejected += block.rejected
+            yield block.lines
+
+
+def _there(connection: Connection, chat_ids: Sequence[str] | None) -> set[str]:
     chats = sa.table("chats", sa.column("id"))
-    return set(connection.scalars(sa.select(chats.c.id).where(chats.c.id.in_(chat_ids))))
+    if chat_ids is None:
+        return set(connection.scalars(sa.select(chats.c.id)))
+    found: set[str] = set()
+    for some in rows.chunks(chat_ids):
+        found.update(connection.scalars(sa.select(chats.c.id).where(chats.c.id.in_(some))))
+    return found
 
 
 def _chats_of(connection: Connection, message_ids: Iterable[str]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The quick look: which records and links are there, on which side, and where links lead to. No value is compared."""
 
+import functools
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 
@@ -212,5 +213,10 @@ def _quickly(shelf: OwnFiles, path: str, data: bytes) -> tuple[str, str, Rows] |
 
 
 def _is_sound(table: Table, found: Rows) -> bool:
-    required = [column.name for column in table.c if not column.nullable]
-    return all(row.get(name) is not None for row in found.get(table.name, ()) for name in required)
+    required = _required(table)
+    return not any(row.get(name) is None for row in found.get(table.name, ()) for name in required)
+
+
+@functools.cache
+def _required(table: Table) -> tuple[str, ...]:
+    return tuple(column.name for column in table.c if not column.nullable)

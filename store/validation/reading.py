@@ -1,14 +1,20 @@
 """What the files of a shelf hold, and a record as its file should have it."""
 
 import contextlib
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any
 
-from store import rows
+from sqlalchemy import Table
+
+from store import codec, rows
 from store.documents.base import EPOCH, Document
 from store.errors import InvalidRecordError, StoreError, UnreadableError
 from store.files.shelves import Entry, Record, Shelf, parse_object, read_or_none
 from store.files.side import JsonSide
-from store.mapping import MAPPINGS, Mapping, Rows
+from store.mapping import MAPPINGS, Mapping, Row, Rows
 from store.validation.report import Difference, Unreadable
 from store.validation.rows import own_tables
 from store.validation.tally import FILE, SQL, Derived, Outcome
@@ -48,21 +54,41 @@ def rendered(mapping: Mapping, loaded: Rows) -> tuple[Document | None, Record, I
         return None, {}, unfit
 
 
+def record_bytes(mapping: Mapping, loaded: Rows, sound: bool) -> tuple[Record, bytes] | None:
+    """A record and the file of its own that it makes; None when no file can hold it. ``sound``: it is known to be
+    valid."""
+    if sound:
+        record = mapping.to_record(loaded)
+    else:
+        document, record, _ = rendered(mapping, loaded)
+        if document is None:
+            return None
+    return record, codec.dumps_pretty(record)
+
+
 def lost(mapping: Mapping, loaded: Rows, record: Record) -> bool:
     """Whether the rows that a file would give back are not those it was made of."""
     if mapping.derived:
         return False
     back = mapping.to_rows(record)
-    for table in own_tables(mapping):
-        before, after = loaded.get(table.name, []), back.get(table.name, [])
-        if len(before) != len(after):
-            return True
-        if len(before) > 1:
-            keys = [column.name for column in table.primary_key]
-            before, after = ([*sorted(some, key=lambda row: [row[key] for key in keys])] for some in (before, after))
-        if before != after:
-            return rows.differ(mapping, loaded, back)
-    return False
+    if all(_are_the_same(table, loaded.get(table.name), back.get(table.name)) for table in own_tables(mapping)):
+        return False
+    return rows.differ(mapping, loaded, back)
+
+
+def _are_the_same(table: Table, before: list[Row] | None, after: list[Row] | None) -> bool:
+    """False also where a closer look is needed."""
+    if not before or not after or len(before) != len(after):
+        return not before and not after
+    if len(before) > 1:
+        keys = _primary_key(table)
+        before, after = sorted(before, key=keys), sorted(after, key=keys)
+    return before == after
+
+
+@functools.cache
+def _primary_key(table: Table) -> Callable[[Row], Any]:
+    return itemgetter(*(column.name for column in table.primary_key))
 
 
 def told(error: StoreError, kind: str, shown: str | None) -> Unreadable:

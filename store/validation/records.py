@@ -16,7 +16,17 @@ from store.mapping import MAPPINGS, Mapping, Rows
 from store.mapping.base import with_owner
 from store.validation.bytes import BytesCheck
 from store.validation.order import Places, misplaced
-from store.validation.reading import Facts, Found, compare_wrapper, kind_of, lost, read_shelf, rendered, told
+from store.validation.reading import (
+    Facts,
+    Found,
+    compare_wrapper,
+    kind_of,
+    lost,
+    read_shelf,
+    record_bytes,
+    rendered,
+    told,
+)
 from store.validation.report import Difference, Unreadable
 from store.validation.rows import (
     compare_documents,
@@ -29,6 +39,7 @@ from store.validation.rows import (
 from store.validation.secrets import SecretsCheck
 from store.validation.tally import FILE, SQL, Derived, Outcome, Tally
 from store.validation.values import shown_id
+from store.validation.vouching import NOTHING, Vouched
 
 _WRAPPER = ("version", "createdAt", "updatedAt")
 Wanted = dict[str, set[str]]  # kind -> ids; of a kind that is not named, none
@@ -39,8 +50,15 @@ class Records:
     name nobody, where the files are what counts."""
 
     def __init__(
-        self, side: JsonSide, loader: Loader, secrets: SecretsCheck | None, public: BytesCheck, owner: str | None = None
+        self,
+        side: JsonSide,
+        loader: Loader,
+        secrets: SecretsCheck | None,
+        public: BytesCheck,
+        owner: str | None = None,
+        vouched: Vouched = NOTHING,
     ) -> None:
+        self._vouched = vouched
         self._side, self._loader, self._secrets, self._public, self._owner = side, loader, secrets, public, owner
         self.facts: dict[str, Facts] = {}
         self._misplaced: dict[Entity, Places] = {}
@@ -89,13 +107,16 @@ class Records:
         mapping = MAPPINGS[shelf.kind]
         ids, strange = self._ids(connection, mapping, wanted)
         yield from strange
+        tables = own_tables(mapping)
         looked: set[str] = set()
         for some in rows.chunks(ids):
-            loaded = self._loader.load(connection, mapping, some)
-            for record_id in some:
-                (path,) = shelf.paths(record_id)
-                looked.add(path)
-                if out := self._own_file(shelf, mapping, record_id, path, loaded.get(record_id), tally):
+            paths = {record_id: shelf.paths(record_id)[0] for record_id in some}
+            looked.update(paths.values())
+            unsure = [one for one in some if not self._vouched.take(self._side, paths[one], tables, tally)]
+            loaded, sound = self._loader.load_judged(connection, mapping, unsure)
+            for record_id in unsure:
+                path = paths[record_id]
+                if out := self._own_file(shelf, mapping, record_id, path, loaded.get(record_id), sound, tally):
                     yield out
             step(len(some))
         if wanted is not None:
@@ -105,7 +126,14 @@ class Records:
                 yield out
 
     def _own_file(
-        self, shelf: OwnFiles, mapping: Mapping, record_id: str, path: str, loaded: Rows | None, tally: Tally
+        self,
+        shelf: OwnFiles,
+        mapping: Mapping,
+        record_id: str,
+        path: str,
+        loaded: Rows | None,
+        sound: bool,
+        tally: Tally,
     ) -> Outcome | None:
         entity = (mapping.kind, record_id)
         try:
@@ -113,8 +141,8 @@ class Records:
         except UnreadableError as error:
             return self._unreadable(mapping, record_id, loaded, error)
         if loaded is not None and data is not None:
-            document, record, _ = rendered(mapping, loaded)
-            if document is not None and codec.dumps_pretty(record) == data and not lost(mapping, loaded, record):
+            made = record_bytes(mapping, loaded, sound)
+            if made and made[1] == data and not lost(mapping, loaded, record := made[0]):
                 tally.equal_rows(own_tables(mapping), loaded)
                 out = Outcome(entity)
                 out.judge(mapping.kind, record_id, record)

@@ -2,6 +2,7 @@
 is one that SQL has, and leads to nothing only where its target is missing there."""
 
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -134,11 +135,14 @@ RowNames = dict[str, tuple[str, dict[str, Any]]]
 def row_names(connection: Connection, table: Table) -> RowNames:
     """Every row of a table."""
     owner, links = _OWNERS[table.name], sorted({key.parent.name for key in table.foreign_keys})
-    wanted = sa.select(*(table.c[name] for name in sorted({*_key_names(table), owner, *links})))
-    return {
-        row_id(table, dict(row)): (row[owner], {name: row[name] for name in links})
-        for row in connection.execute(wanted).mappings()
-    }
+    names = sorted({*_key_names(table), owner, *links})
+    read = itemgetter(names.index(owner), *map(names.index, links))
+    found: RowNames = {}
+    for row in connection.execute(sa.select(*(table.c[name] for name in names))):
+        held_by, *targets = read(row) if links else (row[names.index(owner)],)
+        name = row_id(table, dict(zip(names, row, strict=True)))
+        found[name] = (held_by, dict(zip(links, targets, strict=True)))
+    return found
 
 
 _OWNERS: Final = {

@@ -1,5 +1,6 @@
 """One record on both sides, row by row and column by column; and then what its file says beyond its rows."""
 
+import functools
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -7,7 +8,7 @@ from sqlalchemy import Table
 
 from store import rows as sql_rows
 from store.documents.base import Document
-from store.mapping import MAPPINGS, Mapping, Record, Row, Rows
+from store.mapping import MAPPINGS, Child, Mapping, Record, Row, Rows
 from store.mapping.messages import MESSAGES
 from store.tables.base import FreeForm
 from store.validation.report import Difference
@@ -44,9 +45,14 @@ def mapping_of(kind: str) -> Mapping:
     return MESSAGES if kind == MESSAGES.kind else MAPPINGS[kind]
 
 
+@functools.cache
+def _own_tables_of(main: Table, children: tuple[Child, ...]) -> tuple[Table, ...]:
+    return (main, *(child.table for child in children))
+
+
 def own_tables(mapping: Mapping) -> tuple[Table, ...]:
     """The tables whose rows a record holds."""
-    return () if mapping.derived else (mapping.main, *(child.table for child in mapping.children))
+    return () if mapping.derived else _own_tables_of(mapping.main, mapping.children)
 
 
 def compare_rows(

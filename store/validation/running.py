@@ -39,6 +39,7 @@ from store.validation.secrets import SecretsCheck
 from store.validation.strays import strays
 from store.validation.tally import FILE, Outcome, Tally
 from store.validation.values import MODEL_OF
+from store.validation.vouching import NOTHING, Vouched
 
 ROUNDS: Final = 20  # so often what is not equal is looked at anew while others go on writing
 LOCK_WAIT_S: Final = 5.0
@@ -84,13 +85,14 @@ class Look:
         *,
         owner: str | None = None,
         with_derived: bool = True,
+        vouched: Vouched = NOTHING,
     ) -> None:
         self.models = _known(only)
         self.side = side
         self.tally = Tally(self.models, with_derived=with_derived)
         check = SecretsCheck(secrets) if secrets and {"User", "ApiKey"} & set(self.models) else None
-        self._records = Records(side, loader, check, BytesCheck(side, side.public), owner)
-        self._messages = Messages(side)
+        self._records = Records(side, loader, check, BytesCheck(side, side.public), owner, vouched)
+        self._messages = Messages(side, vouched)
         self._messages.facts = self._records.facts
         self.shelves = [shelf for shelf in _shelves() if self._wants(shelf.kinds)]
         self.with_messages = bool({"Message", "Chat"} & set(self.models))
@@ -116,7 +118,7 @@ class Look:
         if self.with_messages:  # what the lines of chats say is judged by their files
             ids = self._messages.chat_ids(connection)
             progress.phase("Comparing messages", len(ids), share=sizes["Message"] / whole * 0.9)
-            yield from self._messages.compare(connection, ids, self.tally, progress.step)
+            yield from self._messages.compare(connection, self.tally, ids, progress.step, all_of_them=True)
         for shelf in self.shelves:
             tables = [table for kind in shelf.kinds for table in own_tables(MAPPINGS[kind])]
             total = sum(sizes[MAPPINGS[kind].model] for kind in shelf.kinds)
@@ -130,7 +132,7 @@ class Look:
         by_kind: dict[str, set[str]] = {}
         for kind, record_id in entities:
             by_kind.setdefault(kind, set()).add(record_id)
-        yield from self._messages.compare(connection, sorted(by_kind.pop(_LOG, ())), self.tally)
+        yield from self._messages.compare(connection, self.tally, sorted(by_kind.pop(_LOG, ())))
         files = by_kind.pop(FILE, set())
         for shelf in self.shelves:
             wanted: Wanted = {kind: by_kind[kind] for kind in shelf.kinds if kind in by_kind}
@@ -187,14 +189,16 @@ def validate_side(
     only: Sequence[str] = (),
     quick: bool = False,
     progress: Progress | None = None,
+    vouched: Vouched = NOTHING,
 ) -> Report:
-    """Compare a snapshot of SQL with a JSON side that stands still: nothing is looked at twice, no lock is taken."""
+    """Compare a snapshot of SQL with a JSON side that stands still: nothing is looked at twice, no lock is taken.
+    ``vouched``: files of which it is known what they have to hold."""
     began, started_at = time.monotonic(), now()
     progress = progress or Progress()
     if quick:
         report = quickly.validate(connection, side, _known(only), progress)
     else:
-        look = Look(side, loader, only, secrets)
+        look = Look(side, loader, only, secrets, vouched=vouched)
         for outcome in look.everything(connection, progress):
             look.tally.take(outcome)
         report = look.finish(connection, progress)

@@ -69,7 +69,9 @@ def _bytes(path: Path) -> bytes:
 
 def _paths(root: Path) -> Iterator[str]:
     """Every file below, in order; links to folders are not followed."""
-    for folder, folders, names in os.walk(root):
+    top = os.path.join(root, "")
+    for folder, folders, names in os.walk(top):
         folders.sort()
+        below = folder[len(top) :].replace(os.sep, "/")
         for name in sorted(names):
-            yield Path(folder, name).relative_to(root).as_posix()
+            yield f"{below}/{name}" if below else name

@@ -136,6 +136,10 @@ class Tally:
             if several := rows.get(table.name):
                 self.equal(table, len(several))
 
+    def reject(self, rejected: Iterable[Rejected]) -> None:
+        """Add what Quilltap would refuse of rows that are the same on both sides."""
+        self.report.rejected += [one for one in rejected if one.model in self.report.models]
+
     def take(self, outcome: Outcome) -> None:
         """Add what a look found."""
         for model, name, state in outcome.rows:
@@ -149,7 +153,7 @@ class Tally:
         ]
         self._derived += outcome.derived
         report.unreadable += [one for one in outcome.unreadable if not one.model or one.model in models]
-        report.rejected += [one for one in outcome.rejected if one.model in models]
+        self.reject(outcome.rejected)
         report.notes += outcome.notes
         self._moved += outcome.moved
         self.links += [one for one in outcome.links if one.model in models]

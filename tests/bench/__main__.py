@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 
 from store import Store, open_store
-from tests.bench import chats, memory, moving, records
+from tests.bench import chats, memory, moving, peers, records
 from tests.bench.library import fill, fill_chats, settings
 from tests.bench.measure import Row, table
 from tests.postgres import PostgresServer, find_programs
@@ -102,27 +102,58 @@ def moving_on_postgresql(base: Path, url: str) -> list[Row]:
     return moving.moving(folder, url.replace("postgresql://", "postgresql+psycopg://"), "PostgreSQL")
 
 
+def large_on_sqlite(base: Path) -> list[Row]:
+    """The memory that ten times the messages take."""
+    (folder := base / "large").mkdir()
+    return moving.large(folder, f"sqlite:///{folder}/quilltap.sqlite", "SQLite")
+
+
+def large_on_postgresql(base: Path, url: str) -> list[Row]:
+    """The same from PostgreSQL."""
+    (folder := base / "large-postgresql").mkdir()
+    return moving.large(folder, url.replace("postgresql://", "postgresql+psycopg://"), "PostgreSQL")
+
+
+def peers_on_sqlite(base: Path) -> list[Row]:
+    """What people would use instead, with SQLite."""
+    (folder := base / "peers").mkdir()
+    return peers.peers(folder, f"sqlite:///{folder}/quilltap.sqlite", "SQLite")
+
+
+def peers_on_postgresql(base: Path, url: str) -> list[Row]:
+    """The same with PostgreSQL."""
+    (folder := base / "peers-postgresql").mkdir()
+    return peers.peers(folder, url.replace("postgresql://", "postgresql+psycopg://"), "PostgreSQL")
+
+
 PARTS = {
     "records": (records_on_sqlite, records_on_postgresql),
     "chats": (chats_on_sqlite, chats_on_postgresql),
     "moving": (moving_on_sqlite, moving_on_postgresql),
 }
+ON_REQUEST = {  # they take many minutes, or install something
+    "large": (large_on_sqlite, large_on_postgresql),
+    "peers": (peers_on_sqlite, peers_on_postgresql),
+}
 
 
 def main() -> None:
     """Print the table. Works below ``$BENCH_DIR``, or in the system's temporary folder."""
+    known = {**PARTS, **ON_REQUEST}
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench", description="Measure against the least work possible."
     )
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"what to measure: {', '.join(PARTS)}; without: all")
+    parser.add_argument(
+        "parts", nargs="*", metavar="part", help=f"what to measure: {', '.join(known)}; without: {', '.join(PARTS)}"
+    )
     parts = parser.parse_args().parts or list(PARTS)
-    if unknown := [part for part in parts if part not in PARTS]:
-        parser.error(f"there is no part {unknown[0]}: choose from {', '.join(PARTS)}")
+    if unknown := [part for part in parts if part not in known]:
+        parser.error(f"there is no part {unknown[0]}: choose from {', '.join(known)}")
     base = Path(tempfile.mkdtemp(prefix="tandem-bench-", dir=os.environ.get("BENCH_DIR")))
     server = PostgresServer(programs) if (programs := find_programs()) else None
     rows: list[Row] = []
     try:
-        for on_sqlite, on_postgresql in (PARTS[part] for part in parts):
+        for on_sqlite, on_postgresql in (known[part] for part in parts):
             rows += on_sqlite(base)
             if server:
                 rows += on_postgresql(base, server.url(server.create()))
