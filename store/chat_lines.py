@@ -55,8 +55,8 @@ def _chunks(connection: Connection, chat_ids: Sequence[str] | None) -> Iterator[
     text, order = ("::text", '"swipeIndex" NULLS FIRST, id COLLATE "C"') if postgresql else ("", '"swipeIndex", id')
     where, parameters = _among(connection, '"chatId"', chat_ids)
     sql = (
-        f'SELECT "chatId", id, role{text}, content, "rawResponse"{text}, "tokenCount", "swipeGroupId", "swipeIndex",'
-        f' "createdAt"{text} FROM messages {where} ORDER BY "chatId", messages."createdAt", {order}'
+        f'SELECT "chatId", id, role{text}, content, "rawResponse"{text}, "tokenCount", "swipeGroupId", "swipeIndex",'  # noqa: S608
+        f' "createdAt"{text} FROM messages {where} ORDER BY "chatId", messages."createdAt", {order}'  # our own words
     )
     for batch in stream(connection, sql, parameters, BLOCK):
         for chat_id, several in groupby(batch, key=_chat_of):
@@ -65,7 +65,7 @@ def _chunks(connection: Connection, chat_ids: Sequence[str] | None) -> Iterator[
 
 def _with_attachments(connection: Connection, chat_ids: Sequence[str] | None) -> set[str]:
     where, parameters = _among(connection, 'messages."chatId"', chat_ids)
-    sql = f'SELECT DISTINCT "messages"."chatId" FROM chat_files JOIN messages ON messages.id = "messageId" {where}'
+    sql = f'SELECT DISTINCT "messages"."chatId" FROM chat_files JOIN messages ON messages.id = "messageId" {where}'  # noqa: S608  # our own words
     return {row[0] for batch in stream(connection, sql, parameters) for row in batch}
 
 
@@ -74,7 +74,7 @@ def _among(connection: Connection, column: str, ids: Sequence[str] | None) -> tu
         return "", ()
     if connection.dialect.name == "postgresql":
         return f"WHERE {column} = ANY(%s)", (list(ids),)
-    return f"WHERE {column} IN (SELECT value FROM json_each(?))", (codec.dumps(ids).decode(),)
+    return f"WHERE {column} IN (SELECT value FROM json_each(?))", (codec.dumps(ids).decode(),)  # noqa: S608  # our own words
 
 
 def _blocks(connection: Connection, chunks: Iterator[list[Row]], attached: bool) -> Iterator[Block]:
