@@ -55,8 +55,8 @@ def _chunks(connection: Connection, chat_ids: Sequence[str] | None) -> Iterator[
     text, order = ("::text", '"swipeIndex" NULLS FIRST, id COLLATE "C"') if postgresql else ("", '"swipeIndex", id')
     where, parameters = _among(connection, '"chatId"', chat_ids)
     sql = (
-        f'SELECT "chatId", id, role{text}, content, "rawResponse"{text}, "tokenCount", "swipeGroupId", "swipeIndex",'  # noqa: S608
-        f' "createdAt"{text} FROM messages {where} ORDER BY "chatId", messages."createdAt", {order}'  # our own words
+        f'SELECT "chatId", id, role{text}, content, "rawResponse"{text}, "tokenCount", "swipeGroupId", "swipeIndex",'  # noqa: S608  # our own words
+        f' "createdAt"{text} FROM messages {where} ORDER BY "chatId", messages."createdAt", {order}'
     )
     for batch in stream(connection, sql, parameters, BLOCK):
         for chat_id, several in groupby(batch, key=_chat_of):
