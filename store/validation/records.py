@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from store import codec, rows
 from store.deriving import Loader
 from store.documents.base import Document
+from store.documents.quilltap import rejection
 from store.errors import StoreError, UnreadableError
 from store.files.logs import log_path
 from store.files.shelves import Entity, Entry, OwnFiles, Record, Shelf, read_or_none
@@ -144,9 +145,11 @@ class Records:
             made = record_bytes(mapping, loaded, sound)
             if made and made[1] == data and not lost(mapping, loaded, record := made[0]):
                 tally.equal_rows(own_tables(mapping), loaded)
+                if not rejection(mapping.kind, record):
+                    return None
                 out = Outcome(entity)
                 out.judge(mapping.kind, record_id, record)
-                return out if out.rejected else None
+                return out
         if data is None:
             return self._compare(mapping, record_id, loaded, None, tally)
         entries, bad = shelf.parse(path, data)
