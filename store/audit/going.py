@@ -58,7 +58,7 @@ def note_deleted(connection: Connection, noun: Mapping, ids: Sequence[str]) -> N
     if not is_noting():
         return
     single, total = len(ids) < GROUPED_FROM, _Along()
-    for some in rows.chunks(ids):
+    for some in rows.chunks(filter(rows.is_sound, ids)):
         found = rows.load(connection, noun, some)
         if not single and found:
             total.add(_along(connection, noun, list(found)))

@@ -19,7 +19,7 @@ LIGHTLY, FULLY = 10, 50  # rows are compared after so many steps, everything aft
 TICKS = (0, 0, 1, 5000)  # milliseconds between two steps
 # Among which steps of an operation a process is killed, and before one of the first so many: one in three anywhere.
 _COUNTING = frozenset({"rename", "remove", "commit", "committed", "open_to_append"})
-AIMS = ((frozenset(), 45), (_COUNTING, 4), (_COUNTING, 10))
+AIMS = ((frozenset(), 45), (_COUNTING, 8), (_COUNTING, 12))
 VICTIMS = ("json", "dual", "json", "dual", "sql")
 SIDES = ("dual", "json")
 # What a step is, as often as it stands here.

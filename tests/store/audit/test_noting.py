@@ -9,7 +9,7 @@ import pytest
 from store import Store
 from store.audit import Actor, Entry, Question, acting_as
 from store.audit.differences import value_of
-from store.errors import ConflictError, StillInUseError, StoreError
+from store.errors import ConflictError, InvalidValueError, StillInUseError, StoreError
 from store.secrets import BACKUP_CODES, TOTP_SECRET
 from store.tables import JSON_NULL
 from tests.factories import (
@@ -69,6 +69,14 @@ def test_what_was_refused_or_changes_nothing_leaves_no_entry(store: Store) -> No
         store.characters.update(hero.id, {"defaultImageId": "no such image"})
     assert store.characters.delete("no such character").value is False
     assert len(entries(store)) == before
+
+
+def test_ids_that_no_side_can_hold_are_refused_as_ever(store: Store) -> None:
+    hero = make_character(store)
+    with pytest.raises(InvalidValueError):
+        store.characters.delete_many([hero.id, "half \ud800"])
+    assert store.characters.find_by_id(hero.id) is not None
+    assert newest(store).action == "create"
 
 
 def test_links_are_told_too(store: Store) -> None:
