@@ -70,9 +70,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
         if folder == "crash":
             item.add_marker(pytest.mark.crash)
-        # What these run is covered by other tests, and tracing it takes a third of their time.
-        if folder in ("crash", "browser") or "postgresql" in item.name or "[sql-sqlite" in item.name:
-            item.add_marker(pytest.mark.no_cover)
         # While working, the same test on SQLite says most of what the one on PostgreSQL would.
         if "postgresql" in item.name or "postgres_url" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
@@ -81,6 +78,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.path.stem == "test_contract" and "dual-sqlite" in item.name
         ):
             item.add_marker(pytest.mark.slow)
+        # What takes long runs code that quick tests run too, and tracing it would take a third more.
+        if folder in ("crash", "browser") or item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture(scope="session")
