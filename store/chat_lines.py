@@ -25,7 +25,7 @@ from store.tables import ENUMS
 from store.tables.attachments import chat_files
 from store.tables.base import FreeForm, all_spelled
 
-BLOCK = 1_000  # messages at once
+BLOCK = 2_000  # messages at once
 Row = tuple[Any, ...]
 _ROLES: Final = frozenset(ENUMS["Role"])
 _ATTACHED: Final = Child(chat_files, "messageId")

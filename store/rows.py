@@ -123,7 +123,7 @@ def unsound(kind: str, record_id: object) -> InvalidRecordError:
 
 def all_ids(connection: Connection, mapping: Mapping) -> list[str]:
     """Every sound id of the noun."""
-    return [one for one in connection.scalars(sa.select(mapping.main.c[mapping.key])) if is_sound(one)]
+    return [one for one in connection.scalars(sa.select(mapping.main.c[mapping.key])).all() if is_sound(one)]
 
 
 def insert(connection: Connection, mapping: Mapping, rows: Rows) -> None:

@@ -52,8 +52,8 @@ class Messages:
         """Every chat that has messages, or a file, or is one."""
         chats = sa.table("chats", sa.column("id"))
         found = {
-            *connection.scalars(sa.select(chats.c.id)),
-            *connection.scalars(sa.select(messages.c.chatId).distinct()),
+            *connection.scalars(sa.select(chats.c.id)).all(),
+            *connection.scalars(sa.select(messages.c.chatId).distinct()).all(),
         }
         return sorted({one for one in found if rows.is_sound(one)} | set(self._side.log_ids()))
 
@@ -220,7 +220,7 @@ class _Said:
 def _there(connection: Connection, chat_ids: Sequence[str] | None) -> set[str]:
     chats = sa.table("chats", sa.column("id"))
     if chat_ids is None:
-        return set(connection.scalars(sa.select(chats.c.id)))
+        return set(connection.scalars(sa.select(chats.c.id)).all())
     found: set[str] = set()
     for some in rows.chunks(chat_ids):
         found.update(connection.scalars(sa.select(chats.c.id).where(chats.c.id.in_(some))))

@@ -84,7 +84,7 @@ class Records:
         if wanted is not None:
             return sorted(wanted.get(mapping.kind, ())), []
         found, strange = [], []
-        for record_id in connection.scalars(sa.select(mapping.main.c[mapping.key])):
+        for record_id in connection.scalars(sa.select(mapping.main.c[mapping.key])).all():
             if rows.is_sound(record_id):
                 found.append(record_id)
                 continue

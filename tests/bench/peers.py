@@ -15,11 +15,12 @@ import sqlalchemy as sa
 
 from store import open_store
 from store.exporting import export
+from store.tables import MODELS
 from tests.bench.library import settings
 from tests.bench.measure import Row
 from tests.bench.moving import ROUNDS, fill_all
 
-_TABLES = ("users", "tags", "characters", "character_tags", "connection_profiles", "chats", "messages")
+_TABLES = [table.name for table in MODELS.values() if "id" in table.c]  # Django wants one column as a key
 _REQUIREMENTS = Path(__file__).with_name("peers.txt")
 _INSTALL_S = 300
 _DJANGO = """
