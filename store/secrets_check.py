@@ -21,6 +21,7 @@ from store.mapping import MAPPINGS, Row
 from store.peppers import DONE, NEXT_FILE, VARIABLE, WAITING, Change, Peppers
 from store.progress import Progress
 from store.secrets import CIPHERS, Cipher, Secrets
+from store.statements import Statement
 from store.tables.users import users
 
 UNDECRYPTABLE, UNREADABLE = 16, 4  # exit bits, as a validation has them
@@ -95,11 +96,14 @@ def held_in(connection: Connection, side: str) -> list[Held]:
     for kind, ciphers in CIPHERS.items():
         table = MAPPINGS[kind].main
         parts = [table.c[part] for names, _ in ciphers for part in names]
-        owners = {table.c.id, *(table.c[owner] for _, owner in ciphers)}
+        owners = dict.fromkeys((table.c.id, *(table.c[owner] for _, owner in ciphers)))
         there = sa.or_(*(part.is_not(None) for part in parts))
-        titles = [table.c[name] for name in _TITLES[kind]]
-        for row in connection.execute(sa.select(*owners, *parts, *titles).where(there)).mappings():
-            found += _held(kind, dict(row), side, oldest)
+        columns = [*owners, *parts, *(table.c[name] for name in _TITLES[kind])]
+        asked = sa.select(*columns).where(there)
+        # Straight from the driver: SQLAlchemy writes each row it hands out to its own log, where that is asked for.
+        for values in Statement(lambda _, asked=asked: asked).read(connection):  # type: ignore[misc]
+            row = dict(zip((column.name for column in columns), values, strict=True))
+            found += _held(kind, row, side, oldest)
     return sorted(found, key=lambda one: (one.owner, one.kind, one.id))
 
 
