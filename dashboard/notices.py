@@ -1,6 +1,7 @@
 """What the store said, as a sentence with a next step. The only place where a page speaks of success or failure."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from flask import flash
 
@@ -26,14 +27,17 @@ def of_error(error: StoreError, category: str = ERROR) -> Notice:
     return Notice(category, error.message, error.hint, getattr(error, "users", []))
 
 
-def tell(message: str, category: str = SUCCESS) -> None:
-    """A sentence for the next page. It travels in a cookie, and browsers drop one that is too long."""
-    flash(message if len(message) <= LONGEST else f"{message[: LONGEST - 1]}…", category)
+def tell(message: str, category: str = SUCCESS, link: tuple[str, str] | None = None) -> None:
+    """A sentence for the next page, and where it leads: an address and what the link says. It travels in a cookie, and
+    browsers drop one that is too long."""
+    text = message if len(message) <= LONGEST else f"{message[: LONGEST - 1]}…"
+    told: Any = {"text": text, "href": link[0], "action": link[1]} if link else text
+    flash(told, category)
 
 
-def tell_result(result: Result[object], message: str) -> None:
+def tell_result(result: Result[object], message: str, link: tuple[str, str] | None = None) -> None:
     """Say what was done; and, where the JSON side could not follow, that the change is safe and what to do."""
-    tell(message)
+    tell(message, link=link)
     warn_of(result.sources)
 
 

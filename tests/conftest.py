@@ -3,10 +3,12 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+import coverage
 import hypothesis
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
@@ -42,6 +44,9 @@ if "TMPDIR" not in os.environ and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY
 
 dialects.share()
 
+UNTRACED = pytest.StashKey[bool]()
+TRACED = 3  # of the values of one test
+
 # The same examples in every run, without deadlines: two noisy cores must not decide what passes.
 # TANDEM_EXAMPLES=5000 looks further, at other examples each time.
 hypothesis.settings.register_profile(
@@ -64,12 +69,15 @@ def absent(reason: str) -> NoReturn:
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
+    values: Counter[tuple[object, str]] = Counter()
     for item in items:
         folder = item.path.relative_to(here).parts[0] if item.path.is_relative_to(here) else ""
         if folder == "browser" or "chromium" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
         if folder == "crash":
             item.add_marker(pytest.mark.crash)
+        if folder in ("crash", "browser"):
+            item.add_marker(pytest.mark.slow)
         # While working, the same test on SQLite says most of what the one on PostgreSQL would.
         if "postgresql" in item.name or "postgres_url" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
@@ -78,9 +86,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.path.stem == "test_contract" and "dual-sqlite" in item.name
         ):
             item.add_marker(pytest.mark.slow)
-        # What takes long runs code that quick tests run too, and tracing it would take a third more.
-        if folder in ("crash", "browser") or item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.no_cover)
+        # Tracing takes a third more time. What is slow runs code that quick tests run too, and a test with its tenth
+        # value what it ran with the others; while working, one value says most.
+        values[item.parent, item.function.__name__] += 1  # type: ignore[attr-defined]
+        value = values[item.parent, item.function.__name__]  # type: ignore[attr-defined]
+        item.stash[UNTRACED] = value > TRACED or item.get_closest_marker("slow") is not None
+        if value > 1:
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """With its fixtures, of which the mark that pytest-cov has would know nothing."""
+    tracing = coverage.Coverage.current()
+    if tracing is None or not item.stash[UNTRACED]:
+        return (yield)
+    tracing.stop()
+    try:
+        return (yield)
+    finally:
+        tracing.start()
 
 
 @pytest.fixture(scope="session")

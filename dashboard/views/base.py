@@ -99,6 +99,9 @@ class StoreView(GuardedView, BaseView):
         return page, status
 
 
+GONE = "This cannot be undone."
+
+
 class RepositoryView(StoreView, BaseModelView):
     """The pages of one noun. A subclass says which columns, filters and form; the repository does the rest."""
 
@@ -114,6 +117,7 @@ class RepositoryView(StoreView, BaseModelView):
     inside: ClassVar[str] = ""  # whose entry of the menu one is in, where these pages have none
     delete_word: ClassVar[tuple[str, str]] = ("Delete", "Deleted")  # what a delete means to people, and once it is done
     goes_along: ClassVar[str] = ""  # what goes with any record of this noun, in a sentence
+    comes_back: ClassVar[str] = "Its history can bring it back."  # what of a deleted one does
     can_view_details = True
     can_export = False
     fast_mass_delete = False

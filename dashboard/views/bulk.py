@@ -55,7 +55,13 @@ UNFAVORITE = BulkAction(
     "unfavorite", "No favourite", "star", "Take {n} {noun} off the favourites?", "Take off", "bulk_unfavorite"
 )
 DELETE = BulkAction(
-    "delete", "Delete", "trash", "Delete {n} {noun}? This cannot be undone.", "Delete", "bulk_delete", kind="danger"
+    "delete",
+    "Delete",
+    "trash",
+    "Delete {n} {noun}? There is no undo for all at once.",
+    "Delete",
+    "bulk_delete",
+    kind="danger",
 )
 
 

@@ -32,6 +32,7 @@ class CharactersView(PicturedView):
     body_template = "characters/body.html"
     chats_column = "characterId"
     roles = {**PicturedView.roles, "favorite": "editor", "card": "viewer"}
+    comes_back = "Its history can bring it back, but without its chats."
     goes_along = "Its chats with all their messages go with it, and so do its links to personas and tags."
     bulk_actions = (ADD_TAG, REMOVE_TAG, FAVORITE, UNFAVORITE, DELETE)
     has_avatar = True

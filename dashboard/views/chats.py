@@ -79,6 +79,7 @@ class ChatsView(PicturesOut, TaggedView):
     details_template = "chats/details.html"
     bulk_actions = (ADD_TAG, REMOVE_TAG, DELETE)
     can_duplicate = False
+    comes_back = "Its history can bring it back, but without its messages."
     goes_along = "All its messages go with it, and so do the records of its attachments."
     roles = {**TaggedView.roles, **PicturesOut.roles, "avatar": "editor"}
 

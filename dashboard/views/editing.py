@@ -17,6 +17,7 @@ from dashboard import notices
 from dashboard.error_pages import status_of
 from dashboard.formatters import a, yes_no
 from dashboard.forms import Flag, RecordForm, Sent, Snapshot, owner_field, read_snapshot, spell_snapshot
+from dashboard.views.base import GONE
 from dashboard.views.history import HistoryView
 from dashboard.views.merging import choices_in, differences, marked, resolved
 from store.errors import ConflictError, DuplicateError, InvalidRecordError, NotFoundError, StoreError
@@ -130,7 +131,9 @@ class EditableView(HistoryView):
         result = self.repository.delete(self.get_pk_value(model))
         name = self.title_of(model)
         told = f"{self.delete_word[1]} the {self.noun} “{name}”." if result.value else f"“{name}” was already gone."
-        notices.tell_result(result, told)
+        stays = result.value and self.comes_back != GONE
+        history = (self.get_url(".history_view", id=self.get_pk_value(model)), "History") if stays else None
+        notices.tell_result(result, told, history)
         return True
 
     def explain(self, form: RecordForm, error: StoreError) -> None:

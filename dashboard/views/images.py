@@ -10,6 +10,7 @@ from flask_admin import expose
 from dashboard import notices
 from dashboard.formatters import counted, listed
 from dashboard.forms import ImageForm, tags_sent
+from dashboard.views.base import GONE
 from dashboard.views.bulk import DELETE, BulkAction, BulkView
 from dashboard.views.editing import Answer, EditableView
 from dashboard.views.listing import Filters, Listing, clean
@@ -41,6 +42,7 @@ class ImagesView(PicturesOut, EditableView, BulkView):
     bulk_actions = (DELETE,)
     can_duplicate = False
     offers_new = False  # the gallery has a place for new ones
+    comes_back = GONE
     goes_along = "Its file goes with it. Characters and personas that show it have no picture then."
     roles = {**EditableView.roles, **PicturesOut.roles, "tag": "editor", "untag": "editor"}
 

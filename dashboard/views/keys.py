@@ -15,6 +15,7 @@ from wtforms.validators import InputRequired
 from dashboard import notices
 from dashboard.formatters import listed, provider
 from dashboard.forms import Choice, Filled, Flag, Line, RecordForm, Secret
+from dashboard.views.base import GONE
 from dashboard.views.bulk import DELETE, BulkView
 from dashboard.views.connections import ConnectionView, parts_of
 from dashboard.views.editing import Answer, EditableView
@@ -75,6 +76,7 @@ class KeysView(ConnectionView, EditableView, BulkView):
     list_template = "keys/list.html"
     bulk_actions = (dataclasses.replace(DELETE, asks_page=True),)  # a page has room to say which profiles lose them
     can_duplicate = False
+    comes_back = GONE
     goes_along = "Profiles that use it go on without a key."
     roles = {**EditableView.roles, "replace": "editor", "activate": "editor", "test": "editor"}
     asks_again: ClassVar[frozenset[str]] = frozenset(

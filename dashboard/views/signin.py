@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import url_for
 
+from dashboard.views.base import GONE
 from dashboard.views.bulk import BulkAction, BulkView
 from dashboard.views.editing import EditableView
 from dashboard.views.listing import Filters, Listing
@@ -30,6 +31,7 @@ class SignInView(EditableView, BulkView):
     owned = False
     create_view = edit_view = None  # no address at all
     delete_word = ("Revoke", "Revoked")
+    comes_back = GONE
     bulk_actions = (REVOKE,)
     cells_template, body_template = "signin/cells.html", "signin/body.html"
 

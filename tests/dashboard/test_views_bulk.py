@@ -32,7 +32,7 @@ def test_a_delete_asks_with_the_number_and_then_tells_it(editor: Visitor, store:
     ids = [make_character(store, name).id for name in ("Alice", "Bram", "Calliope")]
     asked = act(editor, "delete", ids[:2])
     assert asked.status_code == 200
-    assert "Delete 2 characters? This cannot be undone." in words(asked.text)
+    assert "Delete 2 characters? There is no undo for all at once." in words(asked.text)
     assert "Alice and Bram" in words(asked.text)
     assert len(names(store)) == 3, "asking deletes nothing"
     done = resend(editor, asked, ACTION, "confirmed")
@@ -178,7 +178,8 @@ def test_a_long_selection_fits_into_one_form(editor: Visitor, store: Store) -> N
 def test_tags_and_personas_are_deleted_in_bulk_too(editor: Visitor, store: Store) -> None:
     tag, persona = make_tag(store, "Elf"), make_persona(store, "Traveller")
     asked = act(editor, "delete", [tag.id], "/admin/tags/")
-    assert "Delete 1 tag? This cannot be undone. Every record that carries one of them loses it." in words(asked.text)
+    question = "Delete 1 tag? There is no undo for all at once. Every record that carries one of them loses it."
+    assert question in words(asked.text)
     assert messages(editor, act(editor, "delete", [tag.id], "/admin/tags/", confirmed="1")) == ["Deleted 1 tag."]
     assert messages(editor, act(editor, "delete", [persona.id], "/admin/personas/", confirmed="1")) == [
         "Deleted 1 persona."

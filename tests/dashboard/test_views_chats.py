@@ -176,7 +176,7 @@ def test_a_delete_says_what_goes_along(editor: Visitor, store: Store) -> None:
     page = f"/admin/chats/delete/?id={chat.id}"
     assert "2 messages and 1 attachment go with it." in words(editor.get(page).text)
     gone = submit(editor, page, "confirmed")
-    assert messages(editor, gone) == ["Deleted the chat “Tea”."]
+    assert messages(editor, gone) == ["Deleted the chat “Tea”. History"]
     assert store.attachments.find_by_chat_id(chat.id) == []
     assert_both_sides_are_equal(store)
 

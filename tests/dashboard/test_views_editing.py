@@ -162,7 +162,7 @@ def test_a_delete_asks_first_and_says_what_goes_along(editor: Visitor, store: St
     unasked = resend(editor, editor.get("/admin/tags/"), page, "url")
     assert "Delete the tag “Elf”?" in unasked.text, "a button that no script has asked about asks on a page"
     assert store.tags.find_by_id(tag.id) == tag
-    assert messages(editor, resend(editor, asked, page, "confirmed")) == ["Deleted the tag “Elf”."]
+    assert messages(editor, resend(editor, asked, page, "confirmed")) == ["Deleted the tag “Elf”. History"]
     assert store.tags.find_all() == []
     now = store.characters.find_by_id(alice.id)
     assert now is not None

@@ -1,5 +1,6 @@
 """What was done with a record, on its own pages; and the undo of a change."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -118,6 +119,19 @@ def test_a_deleted_record_comes_back_from_its_history(editor: Visitor, store: St
         "/admin/characters/undo/", {**form_in(editor.get("/logout"), "csrf_token"), "entry": last(store)}
     )
     assert messages(editor, again) == ["Undid what was done with “Alice”."]
+
+
+def test_who_deletes_a_record_is_shown_the_way_back(editor: Visitor, store: Store) -> None:
+    elf = make_tag(store)
+    page = f"/admin/tags/delete/?id={elf.id}"
+    assert "Its history can bring it back." in words(editor.get(page).text)
+    after = editor.get(submit(editor, page, "confirmed").location)
+    history = re.search(r'href="(/admin/tags/history/[^"]+)"', after.text)
+    assert history
+    shown = editor.get(history[1])
+    assert f'href="{change(last(store), "tags")}"' in shown.text
+    messages(editor, undo(editor, last(store), "tags"))
+    assert store.tags.find_by_id(elf.id) == elf
 
 
 @pytest.mark.parametrize("role", ["viewer"])

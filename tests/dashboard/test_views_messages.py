@@ -152,7 +152,7 @@ def test_a_message_is_deleted_after_a_question(editor: Visitor, store: Store) ->
     assert "2 other versions of it stay." in words(asked.text)
     assert "data-confirm" in editor.get(address(chat)).text
     gone = submit(editor, page, "confirmed")
-    assert messages(editor, gone) == ["Deleted the message “two”."]
+    assert messages(editor, gone) == ["Deleted the message “two”. History"]
     assert [one.content for one in store.chats.get_messages(chat.id)] == ["Question?", "one", "three"]
     assert_both_sides_are_equal(store)
 
