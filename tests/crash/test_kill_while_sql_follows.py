@@ -24,12 +24,14 @@ from store.files import behind
 from store.files.shelves import Entity
 from store.following import STATE_KEY, Following
 from tests.crash import reader
+from tests.crash.families import members
 from tests.crash.stops import KILLED, SteppedSystem, Steps, changes_in, run_apart
 from tests.crash.test_kill_at_every_call import told
 from tests.crash.world import HERO, OPERATIONS, World, make_world
 from tests.factories import lay_database
 
 pytestmark = pytest.mark.slow
+FOLLOWED = ("character-update", "message-add", "tag-delete", "user-delete")
 DONE = "done"  # the world after the operation, before SQL follows
 
 
@@ -172,7 +174,7 @@ def kill_everywhere(rehearsal: Rehearsal, *, lost: bool = False) -> list[int]:
     return states
 
 
-@pytest.mark.parametrize("name", ["character-update", "message-add", "tag-delete", "user-delete"])
+@pytest.mark.parametrize("name", members(FOLLOWED, ["character-update", "message-add"]))
 def test_whoever_comes_next_makes_sql_equal_to_the_files(world: World, name: str) -> None:
     rehearsal = Rehearsal(world, name)
     states = kill_everywhere(rehearsal)

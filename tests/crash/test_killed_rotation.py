@@ -95,11 +95,11 @@ def rotate(store: Store) -> object:
     return rotating.rotate(store, NEW)
 
 
-# With the pepper in the environment, or in its file.
+# With the pepper in its file, or in the environment: that is also how it is taken back, and how the power is cut.
 WAYS = [("dual", False), ("dual", True), ("json", False), ("sql", False)]
 
 
-@pytest.mark.parametrize(("backend", "given"), members(WAYS, WAYS[1:]), ids=str)
+@pytest.mark.parametrize(("backend", "given"), members(WAYS, [WAYS[0], *WAYS[2:]]), ids=str)
 def test_killed_at_any_step_no_secret_is_lost_and_the_next_run_finishes(
     memory_path: Path, backend: str, given: bool
 ) -> None:
@@ -253,7 +253,7 @@ N_KEYS, N_USERS, LONGEST_S = (300, 20, 2.5) if KILLS else (60, 3, 0.4)
 
 @pytest.mark.parametrize(
     ("database", "backend", "kills"),
-    [("sqlite", "dual", 6), ("sqlite", "json", 2), ("postgresql", "dual", 2), ("postgresql", "json", 1)],
+    [("sqlite", "dual", 4), ("sqlite", "json", 2), ("postgresql", "dual", 1), ("postgresql", "json", 1)],
 )
 def test_a_process_killed_at_random_moments_loses_nothing(
     tmp_path: Path, request: pytest.FixtureRequest, database: str, backend: str, kills: int
