@@ -80,6 +80,10 @@ class Machine(RuleBasedStateMachine):
         among, limit = chance.pick(AIMS)
         return Kill(backend, chance.below(limit), among)
 
+    def kill_between_two_files(self, chance: Chance) -> None:
+        """The shortest way to a change that is half done: its journal is there, and not all of its files."""
+        self.doomed = Kill("json", 1 + chance.below(3), frozenset({"rename"}))
+
     def restart(self, chance: Chance) -> None:
         self.three.restart(chance.pick(BACKENDS))
 

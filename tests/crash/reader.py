@@ -3,6 +3,7 @@
 It reads SQL with the plain drivers and files with ``json``, and says in sentences what is not as it was promised.
 """
 
+import functools
 import json
 import re
 import sqlite3
@@ -15,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
 
 from tests.crash import reader_of_chats
 from tests.factories import files_below
 
 Row = dict[str, Any]
 Entity = tuple[str, str]
+Raw = tuple[tuple[tuple[str, ...], tuple[tuple[Any, ...], ...]], ...]  # of each table its columns and its rows
 EPOCH = "1970-01-01T00:00:00.000Z"
 # In the order in which they can be filled.
 TABLES = ("users", "chat_settings", "accounts", "sessions", "verification_tokens", "tags", "api_keys")
@@ -66,22 +67,37 @@ def read_sql(url: str) -> Sql:
     """Everything committed."""
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-            connection.row_factory = sqlite3.Row
-            return _read(connection, "tandem_outbox")
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True, row_factory=dict_row) as postgres:
-        return _read(postgres, "tandem.outbox")
+            raw, waiting = _read(connection, "tandem_outbox")
+        tables, wanted = _known(raw)
+        return Sql(tables, waiting, wanted)
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as postgres:
+        raw, waiting = _read(postgres, "tandem.outbox")
+    return Sql(_plain_tables(raw), waiting)
 
 
-def _read(connection: Any, outbox: str) -> Sql:
+def _read(connection: Any, outbox: str) -> tuple[Raw, dict[int, Entity]]:
     connection.execute("BEGIN")
-    tables = {
-        name: [{column: _plain(column, row[column]) for column in row.keys()} for row in found]  # noqa: SIM118
-        for name in TABLES
-        if (found := connection.execute(f'SELECT * FROM "{name}"').fetchall()) is not None
-    }
+    raw = []
+    for name in TABLES:
+        found = connection.execute(f'SELECT * FROM "{name}"')
+        raw.append((tuple(column[0] for column in found.description), tuple(found.fetchall())))
     waiting = connection.execute(f"SELECT seq, kind, entity_id FROM {outbox}").fetchall()
     connection.execute("COMMIT")
-    return Sql(tables, {row["seq"]: (row["kind"], row["entity_id"]) for row in waiting})
+    return tuple(raw), {seq: (kind, entity_id) for seq, kind, entity_id in waiting}
+
+
+@functools.lru_cache(1000)
+def _known(raw: Raw) -> tuple[dict[str, list[Row]], dict[str, bytes]]:
+    """The tables, and a place for the files they ask for: the same rows come again and again, and nobody changes what
+    was made of them."""
+    return _plain_tables(raw), {}
+
+
+def _plain_tables(raw: Raw) -> dict[str, list[Row]]:
+    return {
+        name: [{column: _plain(column, value) for column, value in zip(columns, row, strict=True)} for row in rows]
+        for name, (columns, rows) in zip(TABLES, raw, strict=True)
+    }
 
 
 def _plain(column: str, value: Any) -> Any:
@@ -271,32 +287,46 @@ def leftovers(data_dir: Path, own_dir: Path) -> list[str]:
 def records(files: dict[str, bytes]) -> dict[Entity, Row]:
     """The records of files, without ``extras``, dates and what is derived. Raises when a file is torn."""
     found: dict[Entity, Row] = {}
-
-    def add(kind: str, record: Row, *without: str) -> None:
-        record_id = record["user"]["id"] if kind == "user" else record["id"]
-        record = {key: value for key, value in record.items() if key not in without}
-        assert found.setdefault((kind, record_id), record) == record, f"{kind} {record_id} is there in two versions"
-
-    dates = ("extras", "createdAt", "updatedAt")
     for path, data in files.items():
         if is_temporary(path):
             continue
-        if path == "settings/general.json" or path.startswith("settings/users/"):
-            person = json.loads(data)
-            person["user"] = {key: value for key, value in person["user"].items() if key not in dates}
-            add("user", {"user": person["user"], "style": person["chatSettings"]["avatarDisplayStyle"]})
-        elif path == "tags/tags.json":
-            for tag in json.loads(data)["tags"]:
-                add("tag", tag, *dates)
-        elif path == "extras/tags.jsonl":
-            for line in data.splitlines():
-                add("tag", json.loads(line), *dates)
-        elif path.startswith(("chats/", "binaries/", "settings/connection", "settings/image", "auth/", "extras/")):
-            found.update(reader_of_chats.records(path, data))
-        elif path.startswith(("personas/", "characters/")):
-            record = json.loads(data)
-            record["tags"] = sorted(record["tags"])
-            add(path.partition("s/")[0], record, *dates)
+        for entity, record in _records_of(path, data).items():
+            assert entity[0] not in ("user", "tag", "persona", "character") or found.get(entity, record) == record, (
+                f"{' '.join(entity)} is there in two versions"
+            )
+            found[entity] = record
+    return found
+
+
+_DATES = ("extras", "createdAt", "updatedAt")
+
+
+@functools.lru_cache(5000)
+def _records_of(path: str, data: bytes) -> dict[Entity, Row]:
+    """Of one file. The same ones come again and again, and nobody changes what was made of them."""
+    found: dict[Entity, Row] = {}
+
+    def add(kind: str, record: Row) -> None:
+        assert found.setdefault((kind, record["id"]), record) == record, f"{record['id']} is there in two versions"
+
+    def bare(record: Row) -> Row:
+        return {key: value for key, value in record.items() if key not in _DATES}
+
+    if path == "settings/general.json" or path.startswith("settings/users/"):
+        person = json.loads(data)
+        user, style = bare(person["user"]), person["chatSettings"]["avatarDisplayStyle"]
+        return {("user", user["id"]): {"user": user, "style": style}}
+    if path == "tags/tags.json":
+        for tag in json.loads(data)["tags"]:
+            add("tag", bare(tag))
+    elif path == "extras/tags.jsonl":
+        for line in data.splitlines():
+            add("tag", bare(json.loads(line)))
+    elif path.startswith(("chats/", "binaries/", "settings/connection", "settings/image", "auth/", "extras/")):
+        return reader_of_chats.records(path, data)
+    elif path.startswith(("personas/", "characters/")):
+        record = bare(json.loads(data))
+        add(path.partition("s/")[0], {**record, "tags": sorted(record["tags"])})
     return found
 
 

@@ -2,7 +2,7 @@
 
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,11 @@ class Steps:
         event.listen(engine, "checkin", returned)
 
 
+def changes_in(seen: Sequence[object]) -> list[int]:
+    """The places of those that are not what the one before them is."""
+    return [place for place, one in enumerate(seen) if place == 0 or one != seen[place - 1]]
+
+
 class SteppedSystem(System):
     """The real system, whose every call is a step. A first write takes only half, so that a kill can tear the file."""
 
@@ -105,9 +110,19 @@ for _name in CALLS:
 
 def run_apart(work: Callable[[], None]) -> int:
     """Do the work in a forked child; its exit code. What it raises is printed, and the code is 1."""
+    return ended(start_apart(work))
+
+
+def ended(child: int) -> int:
+    """Wait for a child; its exit code, or the signal that ended it as a negative number."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def start_apart(work: Callable[[], None]) -> int:
+    """Begin the work in a forked child, which need not import everything first; its process's number."""
     child = os.fork()
     if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return child
     code = 1
     try:
         work()

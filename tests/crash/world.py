@@ -176,7 +176,8 @@ class World:
             return object()  # that is not seen from here
         databases = [path for path in self._parts() if path.is_file() and not path.name.endswith("-shm")]
         found: list[tuple[object, ...]] = [(str(path), zlib.crc32(path.read_bytes())) for path in databases]
-        for folder in (self.settings.data_dir, self.settings.own_dir):
+        for folder in filter(Path.exists, (self.settings.data_dir, self.settings.own_dir)):
+            found.append((str(folder), os.lstat(folder).st_ino))  # an export puts a link in its place
             for path, status in _below(str(folder)):
                 if not path.startswith(str(self.settings.own_dir / "index.sqlite")):
                     found.append((path, status.st_ino, status.st_size))  # nothing is written over in place
@@ -257,13 +258,13 @@ class Seen:
 
 
 def _below(folder: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Every file below a folder."""
+    """Every file below a folder, and every link, wherever it leads."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_dir():
+            if entry.is_dir(follow_symlinks=False):
                 yield from _below(entry.path)
             else:
-                yield entry.path, entry.stat()
+                yield entry.path, entry.stat(follow_symlinks=False)
 
 
 def _copy(source: Path, target: Path) -> None:
