@@ -12,13 +12,18 @@ LOOK = """async () => {
     const rules = Object.fromEntries(mild.map(rule => [rule.id, {enabled: false}]));
     return (await axe.run({resultTypes: ['violations'], rules})).violations;
 }"""
-# Listeners of media have run and what fades has faded; what moves for ever is not waited for.
+# Listeners of media have run, and nothing fades any more: what inherits a colour begins when its parent has ended. What
+# moves for ever is not waited for.
 SETTLED = """async ([scheme, width]) => {
     const frame = () => new Promise(requestAnimationFrame);
     do await frame(); while (innerWidth !== width || !matchMedia(`(prefers-color-scheme: ${scheme})`).matches);
-    await frame();
-    const ending = document.getAnimations().filter(one => one.effect.getComputedTiming().endTime !== Infinity);
-    await Promise.allSettled(ending.map(one => one.finished));
+    let moving;
+    do {
+        await frame();
+        moving = document.getAnimations().filter(one => one.effect.getComputedTiming().endTime !== Infinity);
+        await Promise.allSettled(moving.map(one => one.finished));
+    } while (moving.length);
+    document.documentElement.classList.remove('at-once');
 }"""
 
 
@@ -43,6 +48,7 @@ def shut_out(page: Page) -> list[str]:
     the width, nor widths the colours. It stays as the other, so that pages are loaded now as one, now as the other."""
     told = serious(page) + too_wide(page)
     scheme, size = ("light", WIDE) if page.viewport_size == PHONE else ("dark", PHONE)
+    page.evaluate("document.documentElement.classList.add('at-once')")  # as when somebody chooses a theme: no fading
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.set_viewport_size(size)
     page.evaluate(SETTLED, [scheme, size["width"]])
