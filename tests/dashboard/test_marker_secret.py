@@ -178,10 +178,10 @@ def try_connections(editor: Visitor, searched: Searched, ids: dict[str, str]) ->
 def work_in_the_background(admin: Visitor, searched: Searched) -> None:
     token = {"csrf_token": form_in(admin.get("/admin/exports/"), "csrf_token")["csrf_token"]}
     for address, fields in (
+        ("/admin/validation/start", {}),  # before an export takes the differences away
+        ("/admin/validation/start", {"quick": "1"}),
         ("/admin/exports/start", {"kind": "dry-run"}),
         ("/admin/exports/start", {"kind": "export"}),
-        ("/admin/validation/start", {}),
-        ("/admin/validation/start", {"quick": "1"}),
         ("/admin/exports/import", {"merge": "1"}),
         ("/admin/validation/plan", {"source": "sql", "from": "sql"}),
     ):
@@ -203,6 +203,7 @@ def walk(tandem: Flask, people: dict[str, Visitor], ids: dict[str, str], searche
     """Every address that can be read, by everybody."""
     done = tandem.extensions["tandem_store"].jobs.list(limit=20)
     jobs, compared = [str(job.id) for job in done], next(str(job.id) for job in done if job.kind == "validate")
+    assert people["admin"].get(f"/admin/validation/record?id={compared}&row=0").status_code == 200, "a difference"
     rules = [rule.rule for rule in tandem.url_map.iter_rules() if "GET" in (rule.methods or ()) and not rule.arguments]
     for path in rules:
         if path == "/static/<path:filename>":
