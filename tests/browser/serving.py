@@ -20,9 +20,10 @@ SETTINGS = re.compile(
 
 
 class Running:
-    """A served Tandem. ``folder`` is the program's folder with everything it makes, ``welcome`` the line it printed."""
+    """A served Tandem. ``folder`` is the program's folder with everything it makes, ``welcome`` the line it printed.
+    ``start`` is a file in there that starts it otherwise than ``app.py``."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, start: str = "app.py", **settings: str) -> None:
         self.folder = folder
         if not (folder / "app.py").exists():
             for name in PROGRAM:
@@ -34,7 +35,7 @@ class Running:
         self.environment |= {"PORT": str(self.port), "PYTHONDONTWRITEBYTECODE": "1", **settings}
         self.log = open(folder / "server.log", "a")  # noqa: SIM115  # closed by stop()
         self._process = subprocess.Popen(
-            [sys.executable, "app.py"],
+            [sys.executable, start],
             cwd=folder,
             env=self.environment,
             stdout=subprocess.PIPE,

@@ -8,8 +8,8 @@ from contextlib import closing
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.looking import WIDE, shut_out
 from tests.browser.serving import Running
-from tests.browser.test_pages import PHONE, WIDE, serious, too_wide
 
 MARKER = "sk-marker-7Jq2ZlTfX0-never-to-be-seen-aGx9Pq"
 
@@ -45,12 +45,9 @@ def connected(furnished: Running) -> Running:
     return furnished
 
 
-@pytest.mark.parametrize(("scheme", "viewport"), [("light", WIDE), ("dark", PHONE)], ids=["wide", "phone"])
-def test_no_page_shuts_anybody_out(
-    connected: Running, enter: Callable[..., Page], scheme: str, viewport: dict[str, int]
-) -> None:
-    page = enter(connected, color_scheme=scheme, viewport=viewport)
-    make_key(page, connected.address, f"Key of {scheme}", "OPENAI")
+def test_no_page_shuts_anybody_out(connected: Running, enter: Callable[..., Page]) -> None:
+    page = enter(connected, color_scheme="light", viewport=WIDE)
+    make_key(page, connected.address, "Key to look at", "OPENAI")
     key = page.url.partition("id=")[2].partition("&")[0]
     paths = [f"/admin/keys/{name}/?id={key}" for name in ("details", "edit", "replace", "delete")]
     paths += [f"/admin/{noun}/{name}" for noun in ("keys", "profiles", "image-profiles") for name in ("", "new/")]
@@ -66,7 +63,7 @@ def test_no_page_shuts_anybody_out(
         page.goto(connected.address + path)
         assert page.locator("h1").count() == 1, path
         assert MARKER not in page.content(), path
-        told += serious(page) + too_wide(page)
+        told += shut_out(page)
     assert not told, "\n".join(told)
 
 

@@ -8,8 +8,8 @@ from contextlib import closing
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.looking import WIDE, shut_out
 from tests.browser.serving import Running
-from tests.browser.test_pages import PHONE, WIDE, serious, too_wide
 
 COUNT = 130  # messages of the long chat, the last three of them versions of one answer
 INSERT = (
@@ -119,12 +119,8 @@ def test_one_walks_writes_edits_and_deletes_with_the_keyboard(
     expect(page.locator("article").last).to_contain_text(f"Line {COUNT - 1}.")
 
 
-# Colours do not follow the width, nor widths the colours.
-@pytest.mark.parametrize(("viewport", "scheme"), [(WIDE, "light"), (PHONE, "dark")], ids=["wide-light", "phone-dark"])
-def test_no_page_of_a_chat_shuts_anybody_out(
-    furnished: Running, enter: Callable[..., Page], chat: str, scheme: str, viewport: dict[str, int]
-) -> None:
-    page = enter(furnished, color_scheme=scheme, viewport=viewport)
+def test_no_page_of_a_chat_shuts_anybody_out(furnished: Running, enter: Callable[..., Page], chat: str) -> None:
+    page = enter(furnished, color_scheme="light", viewport=WIDE)
     record = chat.partition("?id=")[2]
     told = []
     for path in (
@@ -140,5 +136,5 @@ def test_no_page_of_a_chat_shuts_anybody_out(
         page.goto(furnished.address + path)
         assert page.locator("h1").count() == 1, path
         page.evaluate("for (const fold of document.querySelectorAll('details.section')) fold.open = true")
-        told += serious(page) + too_wide(page)
+        told += shut_out(page)
     assert not told, "\n".join(told)

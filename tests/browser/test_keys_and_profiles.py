@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.looking import serious
 from tests.browser.serving import Running
-from tests.browser.test_pages import serious
 from tests.conftest import absent
 from tests.outside import BothSides
 from tests.provider import MODEL, CannotInstall, a_real_provider

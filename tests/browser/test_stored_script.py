@@ -158,8 +158,10 @@ def compared(store: Store, admin: Visitor) -> list[str]:
     put(store.settings.data_dir, "characters/00000000-0000-4000-8000-00000000dead.json", f'{{"name": "{SHORT}"')
     answer = admin.send("/admin/validation/start", "/admin/validation/")
     job = answer.location.partition("id=")[2]
-    told_by = f"/admin/validation/record?job={job}&kind=character&id={hero.id}"
-    return [answer.location, "/admin/validation/", f"/admin/validation/model?job={job}&model=Character", told_by]
+    rows = [f"/admin/validation/record?id={job}&row={row}" for row in range(2)]
+    pages = [f"/admin/validation/model?id={job}&model=Character", *rows]
+    assert [admin.get(page).status_code for page in pages] == [200] * 3
+    return [answer.location, "/admin/validation/", *pages]
 
 
 def previewed(admin: Visitor) -> list[str]:

@@ -8,6 +8,7 @@ import io
 import itertools
 import json
 import logging
+import os
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.slow  # sends many requests
 
 MARKER = "sk-m@rker+7Jq2/ZlTfX0=never&to%be<seen>aGx9Pq'Tz\"4vB"
 INSIDE = MARKER[8:-4]  # what a mask leaves out
+THOROUGH = os.environ.get("TANDEM_THOROUGH") == "1"
 ROLES = ("viewer", "editor", "admin")
 
 
@@ -158,7 +160,8 @@ def plant(editor: Visitor, store: Store, searched: Searched, provider: Provider)
     searched.answer(submit(editor, replace, "version", value=MARKER))
     searched.answer(editor.post(replace, {"value": MARKER}))  # without a token
     searched.answer(editor.post("/admin/keys/replace/?id=gone", {**form, "value": MARKER}))
-    return {"user": user.id, "key": key.id, "profile": profile.id, "image_profile": painter.id, "chat": chat.id}
+    records = {"users": user, "keys": key, "profiles": profile, "image-profiles": painter, "chats": chat}
+    return {noun: record.id for noun, record in records.items()}
 
 
 def try_connections(editor: Visitor, searched: Searched, ids: dict[str, str]) -> None:
@@ -166,39 +169,49 @@ def try_connections(editor: Visitor, searched: Searched, ids: dict[str, str]) ->
     token = {"csrf_token": form_in(editor.get("/admin/keys/new/"), "csrf_token")["csrf_token"]}
     part = {"X-Tandem-Part": "1", "Accept": "text/html", "Referer": "http://localhost/"}
     for _ in range(4):
-        searched.answer(editor.post("/admin/keys/test/", {**token, "id": ids["key"]}))
-        searched.answer(editor.post("/admin/profiles/test/", {**token, "id": ids["profile"]}, headers=part))
+        searched.answer(editor.post("/admin/keys/test/", {**token, "id": ids["keys"]}))
+        searched.answer(editor.post("/admin/profiles/test/", {**token, "id": ids["profiles"]}, headers=part))
     for _ in range(3):
-        searched.answer(submit(editor, f"/admin/profiles/edit/?id={ids['profile']}", _models="1"))
+        searched.answer(submit(editor, f"/admin/profiles/edit/?id={ids['profiles']}", _models="1"))
 
 
 def work_in_the_background(admin: Visitor, searched: Searched) -> None:
     token = {"csrf_token": form_in(admin.get("/admin/exports/"), "csrf_token")["csrf_token"]}
     for address, fields in (
+        ("/admin/validation/start", {}),  # before an export takes the differences away
+        ("/admin/validation/start", {"quick": "1"}),
         ("/admin/exports/start", {"kind": "dry-run"}),
         ("/admin/exports/start", {"kind": "export"}),
-        ("/admin/validation/start", {}),
-        ("/admin/validation/start", {"quick": "1"}),
         ("/admin/exports/import", {"merge": "1"}),
         ("/admin/validation/plan", {"source": "sql", "from": "sql"}),
     ):
         searched.answer(admin.post(address, {**token, **fields}))
 
 
+def questions(path: str, ids: dict[str, str], jobs: list[str], compared: str) -> list[str]:
+    """What an address is asked about: everything that it can find, and everywhere the key. That another noun's ids find
+    nothing, in a page that says so, the key's shows; all of them are asked for with TANDEM_THOROUGH=1."""
+    noun = path.removeprefix("/admin/").partition("/")[0]
+    numbers = jobs if THOROUGH or noun in ("exports", "validation", "audit") else jobs[:1]
+    found = [one for name, one in ids.items() if THOROUGH or name in ("keys", noun)]
+    asked = ["", "?search=sk", "?model=ApiKey&q=main&user=x&provider=OPENAI_COMPATIBLE&generation=000001"]
+    asked += [f"?id={one}" for one in (*found, *numbers)]
+    return [*asked, f"?generation=1&model=ApiKey&id={ids['keys']}", f"?id={compared}&model=ApiKey&row=0"]
+
+
 def walk(tandem: Flask, people: dict[str, Visitor], ids: dict[str, str], searched: Searched) -> None:
-    """Every address that can be read, by everybody, about everything."""
-    jobs = [str(job.id) for job in tandem.extensions["tandem_store"].jobs.list(limit=20)]
+    """Every address that can be read, by everybody."""
+    done = tandem.extensions["tandem_store"].jobs.list(limit=20)
+    jobs, compared = [str(job.id) for job in done], next(str(job.id) for job in done if job.kind == "validate")
+    assert people["admin"].get(f"/admin/validation/record?id={compared}&row=0").status_code == 200, "a difference"
     rules = [rule.rule for rule in tandem.url_map.iter_rules() if "GET" in (rule.methods or ()) and not rule.arguments]
-    asked = ["", "?search=sk", "?model=ApiKey", "?q=main", "?user=x&provider=OPENAI_COMPATIBLE", "?generation=000001"]
-    asked += [f"?id={one}" for one in (*ids.values(), *jobs)]
-    asked += [f"?model=ApiKey&id={ids['key']}", f"?job={jobs[0]}", f"?generation=1&id={ids['key']}"]
     for path in rules:
         if path == "/static/<path:filename>":
             continue
-        for question in asked:
+        for question in questions(path, ids, jobs, compared):
             searched.answer(people["admin"].get(f"{path}{question}"))
         for role in ("viewer", "editor"):
-            for question in ("", f"?id={ids['key']}"):
+            for question in ("", f"?id={ids['keys']}"):
                 searched.answer(people[role].get(f"{path}{question}"))
 
 

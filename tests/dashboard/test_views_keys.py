@@ -194,15 +194,19 @@ def test_a_viewer_does_not_learn_whether_a_key_can_be_read(viewer: Visitor, edit
 def test_no_page_tells_a_viewer_more_than_that_there_is_a_secret(
     tandem: Flask, viewer: Visitor, editor: Visitor, store: Store
 ) -> None:
-    """Every address that can be read, with the ids of what has secrets."""
+    """Every address that can be read, with the ids of what has secrets: a key's everywhere, each at its own noun."""
     user = make_user(store)
     store.users.update(user.id, store.secrets.encrypt(user.id, MARKER).spelled(TOTP_SECRET))
     good, foreign = make_key(store, "Main", MARKER), foreign_key(store)
-    profiles = [make_profile(store, "Everyday", apiKeyId=good.id), make_image_profile(store, apiKeyId=foreign.id)]
+    used = [make_profile(store, "Everyday", apiKeyId=good.id), make_image_profile(store, apiKeyId=foreign.id)]
     editor.send("/admin/validation/start", "/admin/validation/")
-    ids = ["", *(one.id for one in (user, good, foreign, *profiles)), "1"]
+    own = dict(zip(("users", "profiles", "image-profiles"), (user.id, *(one.id for one in used)), strict=True))
     readable = sorted(rule.rule for rule in tandem.url_map.iter_rules() if "GET" in (rule.methods or ()))
-    pages = [f"{path}?id={one}&q=a&row=0" for path in readable if "<" not in path and path != "/login" for one in ids]
+    pages = []
+    for path in (one for one in readable if "<" not in one and one != "/login"):
+        ids = ["", good.id, foreign.id if "/keys/" in path else "1"]
+        ids += [record_id for noun, record_id in own.items() if path.startswith(f"/admin/{noun}/")]
+        pages += [f"{path}?id={one}&q=a&row=0" for one in ids]
     for headers in (PAGE, {"Accept": "application/json", "Sec-Fetch-Mode": "cors"}):
         told = {page: viewer.get(page, headers=headers).text for page in pages}
         assert {p: t for p, t in told.items() if MARKER[:6] in t or MARKER[-4:] in t or "decrypt" in t} == {}
