@@ -97,15 +97,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """With its fixtures, of which the mark that pytest-cov has would know nothing."""
-    tracing = coverage.Coverage.current()
-    if tracing is None or not item.stash[UNTRACED]:
-        return (yield)
-    tracing.stop()
-    try:
-        return (yield)
-    finally:
+    """Trace the test with its fixtures, or neither."""
+    if item.stash[UNTRACED]:
+        tracing = stop_tracing()
+        try:
+            return (yield)
+        finally:
+            if tracing:
+                tracing.start()
+    return (yield)
+
+
+def pytest_runtestloop() -> None:
+    """In a process of xdist pytest-cov starts to trace twice, and what the first one finds is asked by nobody."""
+    if tracing := stop_tracing():
         tracing.start()
+
+
+def stop_tracing() -> coverage.Coverage | None:
+    """Nothing is traced any more; what was begun last, to go on with it."""
+    newest = tracing = coverage.Coverage.current()
+    while tracing:
+        tracing.stop()
+        tracing = coverage.Coverage.current()
+    return newest
 
 
 @pytest.fixture(scope="session")

@@ -263,7 +263,8 @@ def test_a_chat_goes_on_without_its_image_profile(editor: Visitor, store: Store)
     page = f"/admin/image-profiles/delete/?id={profile.id}"
     asked = editor.get(page)
     assert "1 chat goes on without one: “Tea”." in asked.text
-    assert messages(editor, resend(editor, asked, page, "confirmed")) == ["Deleted the image profile “Painter”."]
+    told = messages(editor, resend(editor, asked, page, "confirmed"))
+    assert told == ["Deleted the image profile “Painter”. History"]
     found = store.chats.find_by_id(chat.id)
     assert found is not None
     assert found.imageProfileId is None
