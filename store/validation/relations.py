@@ -2,6 +2,7 @@
 is one that SQL has, and leads to nothing only where its target is missing there."""
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from operator import itemgetter
 from typing import Any, Final
 
@@ -40,12 +41,16 @@ def check_relations(connection: Connection, tally: Tally, owners: Iterable[Table
 
 def _dangling(connection: Connection, key: ForeignKey) -> Iterator[Row]:
     """The rows whose link leads to nothing in SQL."""
+    yield from (dict(row) for row in connection.execute(_without_target(key)).mappings())
+
+
+@cache  # 38 keys, and to put one together takes longer than to ask it
+def _without_target(key: ForeignKey) -> sa.Select[Any]:
     table, column = key.parent.table, key.parent
     target = key.column.table.alias("target")
     there = sa.select(sa.literal(1)).where(target.c[key.column.name] == column).exists()
     names = {*_key_names(table), column.name}
-    wanted = sa.select(*(table.c[name] for name in sorted(names))).where(column.is_not(None), ~there)
-    yield from (dict(row) for row in connection.execute(wanted).mappings())
+    return sa.select(*(table.c[name] for name in sorted(names))).where(column.is_not(None), ~there)
 
 
 def _in_files(connection: Connection, tally: Tally, model: str, table: Table, key: ForeignKey) -> None:

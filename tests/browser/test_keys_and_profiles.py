@@ -68,6 +68,7 @@ def add_profile(page: Page, tandem: Running, name: str, key: str, address: str, 
 
 def connection_tested(page: Page) -> Locator:
     """Press the button, and give back what came of it."""
+    page.wait_for_load_state()  # without its script the same button leads to a page
     page.get_by_role("button", name="Test connection").click()
     outcome = page.locator("[data-test-result] [data-outcome]")
     expect(outcome).to_be_visible()
