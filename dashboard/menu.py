@@ -18,6 +18,7 @@ from dashboard.views.image_profiles import ImageProfilesView
 from dashboard.views.images import ImagesView
 from dashboard.views.keys import KeysView
 from dashboard.views.messages import MessagesView
+from dashboard.views.migration import MigrationView
 from dashboard.views.people import PeopleView
 from dashboard.views.personas import PersonasView
 from dashboard.views.profiles import ProfilesView
@@ -37,6 +38,7 @@ PAGES = (
     CardsView,
     ExportsView,
     ValidationView,
+    MigrationView,
     AuditView,
     ProfilesView,
     ImageProfilesView,

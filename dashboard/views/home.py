@@ -12,18 +12,9 @@ from dashboard.views.listing import clean
 from dashboard.views.secret_states import overview
 from store.errors import StoreError
 from store.jobs import DONE
+from store.phases import PHASES, STANDS_AT
 from store.repositories.contract import Query
 
-# The six phases of the way from SQL to files, and which of them a backend stands for.
-PHASES = (
-    ("Inventory", "What there is, on both sides."),
-    ("Scaffold", "The JSON side is laid out."),
-    ("Dual write", "Every change goes to both sides."),
-    ("Verification", "Both sides are compared, record by record."),
-    ("Cutover", "The files are the truth."),
-    ("Clean-up", "The database is no longer needed."),
-)
-STANDS_AT = {"sql": 0, "dual": 2, "json": 4}
 BACKENDS = {
     "sql": "Tandem works on the database alone; the JSON side is not written.",
     "dual": "Every change goes to the database first, and from there to the JSON side.",
@@ -79,7 +70,7 @@ class HomeView(StoreView):
             backend_sentence=BACKENDS[settings.data_backend],
             # Never the whole address: it may hold a password.
             database_kind="PostgreSQL" if settings.database_url.startswith("postgresql") else "SQLite",
-            phases=[(name, text, self.phase_state(place)) for place, (name, text) in enumerate(PHASES)],
+            phases=[(phase.name, phase.what, self.phase_state(place)) for place, phase in enumerate(PHASES)],
             last_export=self.store.jobs.last(("export",), (DONE,)),
             last_validation=self.store.jobs.last(VALIDATIONS, (DONE,)),
             secrets=overview(self.store.survey) if self.allows("fill") else None,

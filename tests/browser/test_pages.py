@@ -35,6 +35,7 @@ PATHS = (
     "/admin/people/",
     "/admin/people/new",
     "/admin/people/person?id={accounts}",
+    "/admin/migration/",
     "/admin/rules/",
     "/account/",
     "/account/password",

@@ -52,7 +52,9 @@ READ |= {
     **dict.fromkeys([f"validation.{page}" for page in ("index", "job", "model", "record", "report")], "viewer"),
 }
 READ |= {
-    **dict.fromkeys(["account.index", "account.password", "account.two_factor", "rules.index"], "viewer"),
+    **dict.fromkeys(
+        ["account.index", "account.password", "account.two_factor", "rules.index", "migration.index"], "viewer"
+    ),
     **dict.fromkeys(["people.index", "people.new", "people.person"], "admin"),
 }
 NOUNS = ("characters", "personas", "tags", "users", "images", "chats", "messages", *PROFILES, "keys", *SIGN_IN)

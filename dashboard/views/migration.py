@@ -1,0 +1,66 @@
+"""The way from one database to plain files: six phases, what each asks for, and what does it."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flask import url_for
+from flask_admin import expose
+
+from dashboard.auth import allows
+from dashboard.views.base import StoreView
+from store import phases
+from store.phases import By, Phase
+
+
+@dataclass(frozen=True)
+class Way:
+    """What does it: a page, a command, or a line in the settings and then a start."""
+
+    label: str = ""
+    endpoint: str = ""
+    command: str = ""
+    setting: str = ""
+
+
+WAYS: Final[dict[By, Way]] = {
+    "inventory": Way(command="flask --app app data inventory"),
+    "schema": Way(command="npx prisma migrate deploy"),
+    "secrets": Way("See the API keys", "keys.index_view", command="flask --app app secrets check"),
+    "export": Way("Export", "exports.index", command="flask --app app data export"),
+    "fill": Way("Write the JSON side from SQL", "admin.index"),
+    "public": Way(setting="PUBLIC_DIR=…/public"),
+    "dual": Way(setting="DATA_BACKEND=dual"),
+    "json": Way(setting="DATA_BACKEND=json"),
+    "capture": Way(command="flask --app app data capture on"),
+    "validate": Way("Validate", "validation.index", command="flask --app app data validate"),
+}
+
+
+class MigrationView(StoreView):
+    """The page of the phases."""
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+        super().__init__(name="Migration", endpoint="migration", url="/admin/migration", menu_icon_value="migration")
+
+    @expose("/")
+    def index(self) -> str:
+        """Where this installation stands, and what comes next."""
+        backend = self.store.settings.data_backend
+        found = [self._for_who_looks(phase) for phase in phases.look(self.store)]
+        asks = [ask for phase in found for ask in phase.asks if ask.fulfilled is False]
+        return self.render(
+            "migration/index.html",
+            first=next((ask for ask in asks if ask.by), None),
+            phases=found,
+            here=phases.STANDS_AT[backend],
+            backend=backend,
+            ways=WAYS,
+            pages={by: url_for(way.endpoint) for by, way in WAYS.items() if way.endpoint},
+        )
+
+    def _for_who_looks(self, phase: Phase) -> Phase:
+        """How many secrets there are is told to those only who may change records."""
+        if allows("editor"):
+            return phase
+        return Phase(phase.name, phase.what, tuple(ask for ask in phase.asks if ask.by != "secrets"))
