@@ -130,7 +130,11 @@ class JsonIndex:
             with self._without_foreign_keys() as connection:
                 taking = Intake(self._side, connection)
                 with own_changes(connection, self.database.own.outbox, taking):
+                    if first := taking.is_first():  # then there is much to take in, and no change of it to be noted
+                        capture.remove(connection)
                     taking.take_in()
+                    if first:
+                        capture.install(connection)
                 behind.add(connection, taking.changed)
             self._looked_at, self._folders = now, folders
 

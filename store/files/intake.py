@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, insert
 from sqlalchemy.exc import IntegrityError
 
 from store import capture, rows
@@ -25,6 +25,7 @@ from store.files.system import Signature
 from store.mapping import MAPPINGS, Child, Row
 from store.mapping.base import with_owner
 from store.mapping.messages import MESSAGES
+from store.statements import Statement
 from store.tables.messages import messages
 from store.tables.users import users
 
@@ -64,6 +65,11 @@ unreadable = Table(
 )
 
 
+_NOTED = Statement(
+    lambda _: insert(files).prefix_with("OR REPLACE").values({one.name: sa.bindparam(one.name) for one in files.c})
+)
+
+
 def signature_of(row: sa.Row[tuple[object, ...]]) -> Signature:
     """What a row of ``files`` knows a file by."""
     return Signature(row.mtime_ns, row.size, row.inode)
@@ -74,7 +80,13 @@ class Intake:
 
     def __init__(self, side: JsonSide, connection: Connection) -> None:
         self._side, self._connection = side, connection
+        self._is_first = False
         self.changed: dict[Entity, None] = {}
+
+    def is_first(self) -> bool:
+        """Whether nothing was ever taken in."""
+        found = (sa.select(sa.literal(1)).select_from(one).limit(1) for one in (files, entries, unreadable, messages))
+        return all(self._connection.execute(one).first() is None for one in found)
 
     def doubt(self, kind: str, record_id: str) -> None:
         """Read the files of this record anew, whatever is known of them: somebody else changed its rows."""
@@ -87,6 +99,7 @@ class Intake:
 
     def take_in(self) -> None:
         """Look at every file, and read what is not as it was."""
+        self._is_first = self.is_first()
         known: dict[str, sa.Row[tuple[object, ...]]] = {}
         mine: dict[str, set[str]] = {}
         for row in self._connection.execute(sa.select(files)):
@@ -153,6 +166,8 @@ class Intake:
         self._note(path, kind, signature, _digest(data) if problem is None else "")
 
     def _forget(self, kind: str, path: str) -> None:
+        if self._is_first:
+            return
         connection = self._connection
         if kind == LOG:
             connection.execute(sa.delete(messages).where(messages.c.chatId == logs.chat_of(path)))
@@ -172,9 +187,8 @@ class Intake:
 
     def _note(self, path: str, kind: str, signature: Signature, digest: str) -> None:
         settled = bool(digest) and time.time_ns() - signature.mtime_ns > SETTLED_NS
-        self._connection.execute(sa.delete(files).where(files.c.path == path))
         values = {**signature._asdict(), "mtime_ns": signature.mtime_ns if settled else 0}
-        self._connection.execute(sa.insert(files).values(path=path, kind=kind, digest=digest, **values))
+        _NOTED.change(self._connection, path=path, kind=kind, digest=digest, **values)
 
     def _read(self, kind: str, path: str, data: bytes, problem: UnreadableError | None) -> None:
         found, bad = SHELVES[kind].parse(path, data) if problem is None else ([], [(None, problem)])
