@@ -2,82 +2,79 @@
 a time.
 
 What is in any way unusual is left to ``deriving``, which looks at every message by itself: a block that has lines has
-the bytes that it would have there.
+the bytes that it would have there. Nothing is imported here that takes time to load, for a helper does this too.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, repeat
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import orjson
-from sqlalchemy import Connection
 
-from store import codec, rows
-from store.columns import are_moments, are_numbers, are_objects, are_texts
-from store.documents.quilltap import are_uuids, rejection
-from store.files.logs import Key, order_key, sealed
-from store.mapping import Child
-from store.mapping.base import by_creation
-from store.mapping.messages import MESSAGES, event
-from store.statements import stream
-from store.tables import ENUMS
-from store.tables.attachments import chat_files
-from store.tables.base import FreeForm, all_spelled
+from store import codec
+from store.checks import are_moments, are_numbers, are_of, are_texts
+from store.enums import ENUMS
+from store.errors import InvalidValueError
+from store.files.lines import Key, all_sealed, event, order_key
+from store.quilltap import are_uuids, rejection
+from store.spelling import all_spelled, spelled
+from store.streaming import Driver, fetch, is_postgresql, stream
 
 BLOCK = 2_000  # messages at once
 Row = tuple[Any, ...]
 _ROLES: Final = frozenset(ENUMS["Role"])
-_ATTACHED: Final = Child(chat_files, "messageId")
+_NUL: Final = b"\\u0000"
 _chat_of: Final = itemgetter(0)
 
 
 class Block(NamedTuple):
     """Messages of one chat that follow each other in its file. ``lines``: None where they have to be looked at one by
-    one. ``rejected``: id and reason of those that Quilltap would refuse."""
+    one. ``rejected``: id and reason of those that Quilltap would refuse. ``last``: when the last of them was."""
 
     ids: Sequence[str]
     lines: bytes | None
     rejected: Sequence[tuple[str, str]] = ()
+    last: str = ""
 
 
-def blocks(connection: Connection, chat_ids: Sequence[str] | None = None) -> Iterator[tuple[str, Iterator[Block]]]:
+def blocks(driver: Driver, chat_ids: Sequence[str] | None = None) -> Iterator[tuple[str, Iterator[Block]]]:
     """Chat by chat its messages in the order of its file, of these chats or of all; chats without any are left out.
     After a block without lines there may be more of the chat that are not given."""
-    attached = _with_attachments(connection, chat_ids)
-    for chat_id, chunks in groupby(_chunks(connection, chat_ids), key=_chat_of):
-        yield chat_id, _blocks(connection, (chunk for _, chunk in chunks), chat_id in attached)
+    attached = _with_attachments(driver, chat_ids)
+    for chat_id, chunks in groupby(_chunks(driver, chat_ids), key=_chat_of):
+        yield chat_id, _blocks(driver, (chunk for _, chunk in chunks), chat_id in attached)
 
 
-def _chunks(connection: Connection, chat_ids: Sequence[str] | None) -> Iterator[tuple[Any, list[Row]]]:
+def _chunks(driver: Driver, chat_ids: Sequence[str] | None) -> Iterator[tuple[Any, list[Row]]]:
     """The rows of one chat, some at a time."""
-    postgresql = connection.dialect.name == "postgresql"
+    postgresql = is_postgresql(driver)
     text, order = ("::text", '"swipeIndex" NULLS FIRST, id COLLATE "C"') if postgresql else ("", '"swipeIndex", id')
-    where, parameters = _among(connection, '"chatId"', chat_ids)
+    where, parameters = _among(driver, '"chatId"', chat_ids)
     sql = (
         f'SELECT "chatId", id, role{text}, content, "rawResponse"{text}, "tokenCount", "swipeGroupId", "swipeIndex",'  # noqa: S608  # our own words
         f' "createdAt"{text} FROM messages {where} ORDER BY "chatId", messages."createdAt", {order}'
     )
-    for batch in stream(connection, sql, parameters, BLOCK):
+    for batch in stream(driver, sql, parameters, BLOCK):
         for chat_id, several in groupby(batch, key=_chat_of):
             yield chat_id, list(several)
 
 
-def _with_attachments(connection: Connection, chat_ids: Sequence[str] | None) -> set[str]:
-    where, parameters = _among(connection, 'messages."chatId"', chat_ids)
+def _with_attachments(driver: Driver, chat_ids: Sequence[str] | None) -> set[str]:
+    where, parameters = _among(driver, 'messages."chatId"', chat_ids)
     sql = f'SELECT DISTINCT "messages"."chatId" FROM chat_files JOIN messages ON messages.id = "messageId" {where}'  # noqa: S608  # our own words
-    return {row[0] for batch in stream(connection, sql, parameters) for row in batch}
+    return {chat_id for (chat_id,) in fetch(driver, sql, parameters)}
 
 
-def _among(connection: Connection, column: str, ids: Sequence[str] | None) -> tuple[str, tuple[Any, ...]]:
+def _among(driver: Driver, column: str, ids: Sequence[str] | None) -> tuple[str, tuple[Any, ...]]:
     if ids is None:
         return "", ()
-    if connection.dialect.name == "postgresql":
+    if is_postgresql(driver):
         return f"WHERE {column} = ANY(%s)", (list(ids),)
     return f"WHERE {column} IN (SELECT value FROM json_each(?))", (codec.dumps(ids).decode(),)  # noqa: S608  # our own words
 
 
-def _blocks(connection: Connection, chunks: Iterator[list[Row]], attached: bool) -> Iterator[Block]:
+def _blocks(driver: Driver, chunks: Iterator[list[Row]], attached: bool) -> Iterator[Block]:
     last: Key | None = None
     for chunk in chunks:
         _, ids, roles, contents, raws, tokens, groups, swipes, stored = zip(*chunk, strict=True)
@@ -87,30 +84,31 @@ def _blocks(connection: Connection, chunks: Iterator[list[Row]], attached: bool)
             if not are_moments(moments):
                 raise ValueError("A moment in no known form.")
             _check_order(last, moments, swipes, ids)
-            values = _free_form(connection, raws)
-            files = _attachments(connection, ids) if attached else {}
+            values = _free_form(raws)
+            files = _attachments(driver, ids) if attached else {}
             lines = _lines((ids, roles, contents, values, tokens, groups, swipes, moments), files)
-        except (TypeError, ValueError):  # also what no JSON can hold
+        except (TypeError, ValueError, InvalidValueError):  # also what no JSON can hold
             yield Block(ids, None)
             return
-        yield Block(ids, lines, _rejected(ids, files))
+        yield Block(ids, lines, _rejected(ids, files), moments[-1])
         last = order_key(moments[-1], swipes[-1], ids[-1])
 
 
 def _lines(columns: tuple[Sequence[Any], ...], files: dict[str, list[str]]) -> bytes:
     """The lines of messages, of which every value is as it should be."""
     dumps = codec.dumps if any(columns[3]) else orjson.dumps  # only free-form JSON needs more
-    return b"".join(
-        [
-            sealed(dumps(event(one, role, text, raw, tokens, group, swipe, files.get(one, ()), moment)))
-            for one, role, text, raw, tokens, group, swipe, moment in zip(*columns, strict=True)
-        ]
-    )
+    *others, moments = columns
+    attached = [files.get(one, ()) for one in others[0]] if files else repeat(())
+    lines = all_sealed(list(map(dumps, map(event, *others, attached, moments))))
+    if _NUL in lines and any("\0" in one for one in columns[2]):
+        raise ValueError("A NUL character, which PostgreSQL cannot keep.")
+    return lines
 
 
 def _check(ids: Row, roles: Row, contents: Row, tokens: Row, groups: Row, swipes: Row) -> None:
     """Raise ValueError when any value is not as its column should have it."""
-    texts = are_texts(ids, filled=True) and are_texts(contents) and are_texts(groups, nullable=True)
+    # What is in the contents, which are most of all there is, their lines will say.
+    texts = are_texts(ids, filled=True) and are_of(contents, str) and are_texts(groups, nullable=True)
     if not (texts and _ROLES.issuperset(roles)):
         raise ValueError("A text that is none, or a role that there is not.")
     if not (are_numbers(tokens, nullable=True) and are_numbers(swipes, nullable=True)):
@@ -126,30 +124,38 @@ def _check_order(last: Key | None, moments: list[str], swipes: Row, ids: Row) ->
         raise ValueError("They are not in their order.")
 
 
-def _free_form(connection: Connection, raws: Row) -> Sequence[dict[str, Any] | None]:
-    """The values of a column of JSON. Raises ValueError for one that is no object."""
+def _free_form(raws: Row) -> Sequence[dict[str, Any] | None]:
+    """The values of a column of JSON. Raises ValueError for one that is no object, or no JSON at all."""
     if raws.count(None) == len(raws):
         return raws
-    read = FreeForm().result_processor(connection.dialect, None)
     if not are_texts(raws, nullable=True):
         raise ValueError("JSON that is no text.")
-    values = [None if raw is None else read(raw) for raw in raws]
-    if not are_objects(values, nullable=True):
+    return [None if raw is None else _object(raw) for raw in raws]
+
+
+def _object(text: str) -> dict[str, Any]:
+    value = codec.canonical(codec.loads(text))
+    if not isinstance(value, dict):
         raise ValueError("A value that Quilltap keeps in no file.")
-    return values
+    return value
 
 
-def _attachments(connection: Connection, ids: Sequence[str]) -> dict[str, list[str]]:
+def _attachments(driver: Driver, ids: Sequence[str]) -> dict[str, list[str]]:
     """Message -> the files that were sent with it, in their order."""
+    where, parameters = _among(driver, '"messageId"', ids)
+    text = "::text" if is_postgresql(driver) else ""
+    sql = f'SELECT "messageId", id, "createdAt"{text} FROM chat_files {where}'  # noqa: S608  # our own words
+    rows = [(spelled(made), one, message) for message, one, made in fetch(driver, sql, parameters)]
+    if rows and not are_texts([one for _, one, _ in rows], filled=True):
+        raise ValueError("An id that is no text.")
     found: dict[str, list[str]] = {}
-    for some in rows.chunks(ids):
-        for one in by_creation(rows.of(connection, _ATTACHED, some)):
-            found.setdefault(one["messageId"], []).append(one["id"])
+    for _, one, message_id in sorted(rows):
+        found.setdefault(message_id, []).append(one)
     return found
 
 
 def _rejected(ids: Sequence[str], files: dict[str, list[str]]) -> list[tuple[str, str]]:
     if are_uuids(ids) and all(map(are_uuids, files.values())):
         return []
-    told = [(one, rejection(MESSAGES.kind, {"id": one, "attachments": files.get(one, [])})) for one in ids]
+    told = [(one, rejection("message", {"id": one, "attachments": files.get(one, [])})) for one in ids]
     return [(one, reason) for one, reason in told if reason]

@@ -1,68 +1,16 @@
-"""Whether whole columns of rows hold only what documents take. It is told in a few steps for hundreds of rows, so that
-most records need no look one by one; where it is not so, that look says what is wrong, and with which."""
+"""Whether whole columns of rows hold only what documents take."""
 
 import functools
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Boolean, Column, Integer, Table, Text
 
-from store.tables import ENUMS
-from store.tables.base import EnumName, FreeForm, Moment, shape
+from store.checks import Values, are_moments, are_numbers, are_objects, are_of, are_texts
+from store.enums import ENUMS
+from store.tables.base import EnumName, FreeForm, Moment
 
-Values = Sequence[Any]
 Check = Callable[[Values], bool]
-_NONE: Final = type(None)
-_INTEGERS: Final = range(-(2**31), 2**31)
-_SPELLED: Final = "0000-00-00T00:00:00.000Z\n"
-
-
-def are_texts(values: Values, *, nullable: bool = False, filled: bool = False) -> bool:
-    """Whether each is text that both sides can keep; with ``filled`` none is empty."""
-    if not _are_of(values, str, nullable):
-        return False
-    texts = [one for one in values if one is not None] if nullable else values
-    if filled and "" in texts:
-        return False
-    text = "".join(texts)
-    return "\0" not in text and (text.isascii() or _is_whole(text))
-
-
-def are_numbers(values: Values, *, nullable: bool = False) -> bool:
-    """Whether each is an integer as PostgreSQL holds them."""
-    return _are_of(values, int, nullable) and all(one is None or one in _INTEGERS for one in {*values})
-
-
-def are_objects(values: Values, *, nullable: bool = False) -> bool:
-    """Whether each is a JSON object: of those Quilltap keeps every one."""
-    return _are_of(values, dict, nullable)
-
-
-def are_moments(values: Values, *, nullable: bool = False) -> bool:
-    """Whether each is a day and a time that exist, as documents spell them."""
-    if not _are_of(values, str, nullable):
-        return False
-    moments = [one for one in values if one is not None] if nullable else values
-    if shape(moments) != _SPELLED * len(moments):
-        return False
-    try:
-        return all(map(datetime.fromisoformat, moments))
-    except ValueError:
-        return False
-
-
-def _are_of(values: Values, kind: type, nullable: bool) -> bool:
-    kinds = {*map(type, values)}
-    return kinds == {kind} or (nullable and kinds <= {kind, _NONE})
-
-
-def _is_whole(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def are_sound(table: Table, columns: Sequence[Values]) -> bool:
@@ -87,6 +35,6 @@ def _check_of(column: Column[Any]) -> Check:
         Integer: are_numbers,
         FreeForm: are_objects,
         Moment: are_moments,
-        Boolean: lambda values, nullable: _are_of(values, bool, nullable),
+        Boolean: lambda values, nullable: are_of(values, bool, nullable),
     }
     return functools.partial(checks[type(kind)], nullable=nullable)

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Dialect, Engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from store.enums import ENUMS
 from store.errors import (
     DatabaseError,
     DuplicateError,
@@ -30,7 +31,8 @@ from store.errors import (
     StoreError,
 )
 from store.statements import Statement, spell
-from store.tables import ENUMS, MODELS, db
+from store.streaming import TEXT
+from store.tables import MODELS, db
 from store.tables.tandem import SCHEMA, own_tables
 
 log = logging.getLogger("tandem.database")
@@ -46,6 +48,7 @@ class Database:
 
     def __init__(self, url: str, *, durable: bool = True) -> None:
         """``durable`` False leaves out the sync of each commit on SQLite: for what can be rebuilt."""
+        self._url = url
         self.engine = _make_engine(url, durable=durable)
         self.dialect = self.engine.dialect.name
         self.own = own_tables(self.dialect)
@@ -95,13 +98,22 @@ class Database:
             config.attributes["connection"] = connection
             alembic.command.upgrade(config, "head")
 
-    def size(self) -> int:
+    def size(self, connection: Connection) -> int:
         """How many bytes it takes on its disk."""
-        with self.read() as connection:
-            if self.dialect == "postgresql":
-                return int(connection.scalar(sa.text("SELECT pg_database_size(current_database())")) or 0)
-            pages = connection.exec_driver_sql("PRAGMA page_count").scalar() or 0
-            return int(pages * (connection.exec_driver_sql("PRAGMA page_size").scalar() or 0))
+        if self.dialect == "postgresql":
+            return int(connection.scalar(sa.text("SELECT pg_database_size(current_database())")) or 0)
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar() or 0
+        return int(pages * (connection.exec_driver_sql("PRAGMA page_size").scalar() or 0))
+
+    def for_others(self) -> tuple[str, dict[str, Any]] | None:
+        """The dialect, and what its driver needs in another process to connect to the same database; None where it
+        cannot, for it lies in this one's memory."""
+        url, options = _options(self._url)
+        if self.dialect == "postgresql":
+            told = self.engine.dialect.create_connect_args(url)[1]
+            return self.dialect, {**{name: one for name, one in told.items() if isinstance(one, str | int)}, **options}
+        is_file = url.database and url.database != ":memory:" and not url.query
+        return (self.dialect, {"database": url.database, **options}) if is_file else None
 
     def get_state(self, key: str) -> str | None:
         """A value Tandem remembers under ``key``; None when there is none."""
@@ -206,9 +218,9 @@ def containing(connection: Connection, column: sa.ColumnElement[Any], search: st
     return column.ilike(f"%{escaped}%", escape="\\")
 
 
-def _make_engine(url: str, *, durable: bool) -> Engine:
+def _options(url: str) -> tuple[sa.URL, dict[str, Any]]:
+    """The address as libpq knows it, and what the driver is told besides."""
     parsed = sa.make_url(url)
-    options: dict[str, Any] = {}
     if parsed.get_backend_name() == "postgresql":
         schema = parsed.query.get("schema")
         parsed = parsed.difference_update_query(_PRISMA_ONLY)
@@ -216,13 +228,16 @@ def _make_engine(url: str, *, durable: bool) -> Engine:
         settings = f"{parsed.query.get('options', '')} -c DateStyle=ISO -c TimeZone=UTC".lstrip()
         if isinstance(schema, str) and re.fullmatch(r"\w+", schema):
             settings += f" -c search_path={schema},public"
-        options["connect_args"] = {"options": settings}
-    else:
-        if parsed.database:
-            Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        options["connect_args"] = {"timeout": BUSY_MS / 1000}
+        return parsed, {"options": settings}
+    return parsed, {"timeout": BUSY_MS / 1000}
+
+
+def _make_engine(url: str, *, durable: bool) -> Engine:
+    parsed, options = _options(url)
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Values stay out of messages and logs: they may be secrets.
-    engine = sa.create_engine(parsed, hide_parameters=True, **options)
+    engine = sa.create_engine(parsed, hide_parameters=True, connect_args=options)
     if engine.dialect.name == "postgresql":
         event.listen(engine, "checkin", _on_postgresql_rest)
         event.listen(engine, "checkout", functools.partial(_on_postgresql_checkout, engine.dialect))
@@ -251,13 +266,8 @@ def _on_postgresql_checkout(dialect: Dialect, connection: Any, record: Connectio
         raise DisconnectionError
 
 
-_text = functools.partial(str, encoding="utf-8", errors="surrogateescape")
-
-
 def _on_sqlite_connect(connection: Any, _record: object) -> None:
-    # SQLite keeps any bytes as text. What is no UTF-8 comes out as lone surrogates, which the document then refuses by
-    # name; as an error of the driver it would hide every neighbour.
-    connection.text_factory = _text
+    connection.text_factory = TEXT
     connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON"):
         connection.execute(f"PRAGMA {pragma}").close()

@@ -1,6 +1,6 @@
 """From rows to what the files have to hold: each record, and each chat's file, as SQL has them at one moment."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, MutableMapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -23,8 +23,10 @@ BLOCK = 1000  # messages that are looked at together
 class Loader:
     """Loads rows of whole records with what is derived: how many messages a chat has, what bytes an image has."""
 
-    def __init__(self, public: PublicFiles) -> None:
+    def __init__(self, public: PublicFiles, totals: MutableMapping[str, Row] | None = None) -> None:
+        """``totals``: what ``message_totals`` would say of chats, where that is known already. It may grow."""
         self.public = public
+        self.totals: MutableMapping[str, Row] = {} if totals is None else totals
 
     def load(
         self, connection: Connection, mapping: Mapping, ids: Sequence[str], *, for_update: bool = False
@@ -32,9 +34,10 @@ class Loader:
         """id -> its rows, as ``rows.load`` gives them, and the derived ones; ids without a record are left out."""
         found = rows.load(connection, mapping, ids, for_update=for_update)
         if mapping.kind == "chat":
-            totals = message_totals(connection, list(found))
+            others = message_totals(connection, [one for one in found if one not in self.totals])
             for record_id, loaded in found.items():
-                loaded["message_totals"] = [totals[record_id]] if record_id in totals else []
+                told = self.totals.get(record_id) or others.get(record_id)
+                loaded["message_totals"] = [told] if told else []
         if mapping.bytes_path is not None:
             for loaded in found.values():
                 self.add_bytes(mapping, loaded)

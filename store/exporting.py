@@ -12,6 +12,7 @@ from contextlib import suppress
 from sqlalchemy import Connection
 
 from store import Store, inventory
+from store.deriving import Loader
 from store.errors import JsonSideError, NotInStepError, StorageFullError, StoreError
 from store.export_report import ExportReport
 from store.files import logs
@@ -19,7 +20,9 @@ from store.files.generations import Generations
 from store.files.layout import SHELVES
 from store.files.side import JsonSide
 from store.files.staging import Staging
+from store.files.system import told_as_json_side
 from store.generating import Generating
+from store.hands import Hands, hands
 from store.progress import Progress
 from store.steps import FolderBond, Step
 from store.validation import validate_side
@@ -59,17 +62,22 @@ class _Export:
         began = time.monotonic()
         if not self._dry_run:
             self._store.capture_on()  # before the snapshot: what changes from now on leaves an entry
-        with self._side.lock.hold(LOCK_WAIT_S):
+        with self._side.lock.hold(LOCK_WAIT_S) as lock:
             self._side.make_folder()
             self._side.clean()
-            self._check_space()
             path = self._side.own_dir / "nowhere" if self._dry_run else self._generations.begin()
             staging = Staging(self._side, path, keep=not self._dry_run)
             try:
-                with self._store.database.read() as connection:
-                    generating = Generating(self._store, staging, self._report, self._progress)
-                    generating.run(connection)
-                    self._finish(connection, staging, generating.known)
+                with (
+                    hands(self._store.database, self._side.system, lock) as workers,
+                    workers.snapshot(self._store.database) as connection,
+                ):
+                    counted = inventory.count_rows(connection)
+                    self._check_space(connection, counted)
+                    generating = Generating(self._store, staging, self._report, self._progress, workers)
+                    with self._progress.within(0.6):
+                        generating.run(connection, counted)
+                    self._finish(connection, staging, generating, workers, counted)
             except StorageFullError as error:  # others filled it meanwhile
                 raise StorageFullError(error.message, hint=_MAKE_ROOM) from error
             finally:
@@ -84,14 +92,12 @@ class _Export:
         self._report.seconds = time.monotonic() - began
         return self._report
 
-    def _check_space(self) -> None:
+    def _check_space(self, connection: Connection, counted: dict[str, int]) -> None:
         """What is copied from the files in use, and everything in SQL, which may come anew."""
         if self._dry_run:
             return
-        with self._store.database.read() as connection:
-            counted = inventory.count_rows(connection)
         blocks = sum(counted[model] for model in _ONE_FILE_EACH) * _BLOCK
-        needed = (self._store.database.size() + self._side.room_for_copies() + blocks) * _SPARE
+        needed = (self._store.database.size(connection) + self._side.room_for_copies() + blocks) * _SPARE
         free = self._side.system.free_space(self._side.own_dir)
         if free < needed:
             room = f"{math.ceil(needed / 1e6)} MB below {self._side.own_dir}; {math.floor(free / 1e6)} MB are free."
@@ -105,9 +111,15 @@ class _Export:
             self._store.outbox.apart = None
 
     # ------------------------------------------------------------------ checking
-    def _finish(self, connection: Connection, staging: Staging, known: dict[str, Known]) -> None:
+    def _finish(
+        self,
+        connection: Connection,
+        staging: Staging,
+        generating: Generating,
+        workers: Hands,
+        counted: dict[str, int],
+    ) -> None:
         report = self._report
-        counted = inventory.count_rows(connection)
         # A folder of its own becomes a generation whatever it holds: who exports can then go back to it.
         is_generation = self._generations.current() is not None
         report.unchanged = is_generation and not staging.changed and not report.problems
@@ -119,28 +131,45 @@ class _Export:
         if self._dry_run:
             return
         side = self._side if report.unchanged else staging.side
-        vouched = Vouched(known, seen=report.unchanged)
-        self._check(connection, side, vouched)
+        vouched = Vouched(generating.known if report.unchanged else self._read_back(staging, generating, workers))
+        self._check(connection, side, generating.loader, vouched, counted)
         staging.manifest.counts = counted
         if report.problems or report.unchanged:
             return
+        with told_as_json_side(staging.path):
+            workers.end_sync()
         self._generations.finish(staging.path, staging.manifest)
         report.generation = staging.path.name
         if self._switch:
             self._generations.switch(staging.path.name)
             report.switched = True
 
-    def _check(self, connection: Connection, side: JsonSide, vouched: Vouched) -> None:
+    def _read_back(self, staging: Staging, generating: Generating, workers: Hands) -> dict[str, Known]:
+        """Of the files that are known those that lie on the disk as they were made."""
+        known, found = generating.known, dict[str, Known]()
+        self._progress.phase("Reading files back", len(known), share=0.1)
+        brought = {path: one.entry for path, one in known.items() if path not in staging.changed}
+        for work in (generating.reading_back, workers.begin_to_read_back(staging.path, brought)):
+            for paths in work.results() if work else ():
+                found.update((path, known[path]) for path in paths)
+                self._progress.step(len(paths))
+        return found
+
+    def _check(
+        self, connection: Connection, side: JsonSide, loader: Loader, vouched: Vouched, counted: dict[str, int]
+    ) -> None:
         """Read everything back and compare it with the same snapshot; problems keep the switch from happening."""
         report = self._report
-        checked = report.report = validate_side(
-            connection,
-            self._store.loader,
-            side,
-            secrets=self._store.secrets,
-            progress=self._progress,
-            vouched=vouched,
-        )
+        with self._progress.within(0.3):
+            checked = report.report = validate_side(
+                connection,
+                loader,
+                side,
+                secrets=self._store.secrets,
+                progress=self._progress,
+                vouched=vouched,
+                counted=counted,
+            )
         noted = Counter(one.model for one in checked.rejected)
         noted.update(one.model for one in checked.dangling)
         noted.update(one.model for one in checked.secrets.failures)

@@ -1,7 +1,8 @@
 """How long work tells how far it is, and hears that it shall stop."""
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from store.errors import CancelledError
@@ -29,12 +30,21 @@ class Progress:
         self._tell, self._cancelled = tell, cancelled
         self._began = time.monotonic()
         self._phase, self._done, self._total = "", 0, 0
-        self._before, self._share = 0.0, 1.0
+        self._before, self._share, self._scale = 0.0, 1.0, 1.0
+
+    @contextlib.contextmanager
+    def within(self, share: float) -> Iterator[None]:
+        """What is shared out inside is only this part of the whole work, from 0 to 1."""
+        before, self._scale = self._scale, self._scale * share
+        try:
+            yield
+        finally:
+            self._scale = before
 
     def phase(self, name: str, total: int, *, share: float = 0.0) -> None:
         """Begin a phase of ``total`` units. ``share``: the part of the whole work that it is, from 0 to 1."""
         self._before = min(self._before + (self._share if self._phase else 0.0), 1.0)
-        self._phase, self._done, self._total, self._share = name, 0, total, share
+        self._phase, self._done, self._total, self._share = name, 0, total, share * self._scale
         self.step(0)
 
     def step(self, done: int = 1) -> None:

@@ -49,7 +49,8 @@ def repair(store: Store, plan: RepairPlan, *, only: Sequence[str] = (), progress
     else:
         _files_from_sql(store, plan.steps, plan)
     progress.step(len(plan.steps))
-    report = validate_all_data(store, only=only, progress=progress)
+    with progress.within(0.7):
+        report = validate_all_data(store, only=only, progress=progress)
     report.notes[:0] = [problem.sentence for problem in refused]
     return report
 

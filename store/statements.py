@@ -4,9 +4,7 @@ SQLAlchemy builds and looks up a statement anew for each call, which here would 
 """
 
 import contextlib
-import itertools
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import psycopg
@@ -16,7 +14,8 @@ from sqlalchemy.sql.base import Executable
 from sqlalchemy.types import UserDefinedType
 
 from store import codec
-from store.tables.base import all_spelled, spelled
+from store.spelling import all_spelled, spelled
+from store.streaming import driver_of
 
 Process = Callable[[Any], Any]
 
@@ -89,7 +88,7 @@ class Statement:
 
 def read(connection: Connection, *asked: tuple[Statement, dict[str, Any]]) -> list[list[list[Any]]]:
     """The rows of each statement. On PostgreSQL all of them take one round trip."""
-    driver: Any = connection.connection.driver_connection
+    driver = driver_of(connection)
     forms = [statement.form(connection.dialect) for statement, _ in asked]
     if len(asked) > 1 and connection.dialect.name == "postgresql":
         several: Any = psycopg.ClientCursor(driver)
@@ -106,7 +105,7 @@ def read(connection: Connection, *asked: tuple[Statement, dict[str, Any]]) -> li
 
 def spell(connection: Connection, statement: Statement, given: dict[str, Any]) -> str:
     """A statement for PostgreSQL with its values in it, as the driver spells them: several can be sent as one."""
-    driver: Any = connection.connection.driver_connection
+    driver = driver_of(connection)
     form = statement.form(connection.dialect)
     text: Any = form.text
     return psycopg.ClientCursor(driver).mogrify(text, form.arguments(given))
@@ -135,49 +134,3 @@ def _compiled(statement: Executable, dialect: Dialect) -> _Form:
     results = tuple((place, process) for place, process in enumerate(processors) if process)
     places = tuple(compiled.positiontup) if dialect.positional else None
     return _Form(compiled.string, parameters, places, results)
-
-
-# ------------------------------------------------------------------ very many rows
-def stream(
-    connection: Connection, sql: str, parameters: Sequence[Any] = (), size: int = 400
-) -> Iterator[Sequence[Any]]:
-    """The driver's own rows of a statement, at most ``size`` at a time: no more of them are held."""
-    if connection.dialect.name == "sqlite":
-        yield from _stream_sqlite(connection, sql, parameters, size)
-        return
-    cursor = connection.connection.cursor(name=f"tandem_{next(_numbers)}")  # else all of it comes at once
-    try:
-        cursor.execute(sql, parameters)
-        while batch := cursor.fetchmany(size):
-            yield batch
-    finally:
-        cursor.close()
-
-
-_numbers = itertools.count()
-
-
-def _stream_sqlite(connection: Connection, sql: str, parameters: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    """The driver's own way with text is the fastest, but it gives up on what is no UTF-8: then it is begun again."""
-    driver: Any = connection.connection.driver_connection
-    careful, given = driver.text_factory, 0
-    for factory in (str, careful):
-        cursor, skipped = driver.execute(sql, parameters), 0
-        try:
-            while True:
-                driver.text_factory = factory
-                try:
-                    batch = cursor.fetchmany(size)
-                finally:
-                    driver.text_factory = careful
-                if not batch:
-                    return
-                skipped += len(batch)
-                if skipped > given:  # always in whole batches
-                    given = skipped
-                    yield batch
-        except sqlite3.OperationalError as error:
-            if factory is careful or "UTF-8" not in str(error):
-                raise
-        finally:
-            cursor.close()

@@ -23,10 +23,10 @@ from store.documents import (
     User,
     VerificationToken,
 )
-from store.documents.quilltap import rejection
 from store.files import logs
 from store.files.layout import SHELVES
 from store.files.system import System
+from store.quilltap import rejection
 from store.secrets import API_KEY
 from tests.quilltap_reader import read_folder
 

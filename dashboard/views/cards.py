@@ -12,8 +12,8 @@ from dashboard.formatters import counted
 from dashboard.uploads import Uploads
 from dashboard.views.base import StoreView
 from store.cards import ImportPlan, known_tags, owner, plan_import, save_card
-from store.documents.quilltap import is_email
 from store.errors import InvalidRecordError, NotFoundError, StoreError
+from store.quilltap import is_email
 from store.repositories.contract import Query, Sources
 
 MOST_TOLD = 4  # refusals; they travel in a cookie

@@ -16,7 +16,7 @@ from dashboard.views.editing import EditableView
 from dashboard.views.listing import Filters
 from dashboard.views.secret_states import SecretState, state_of
 from store.documents import User
-from store.documents.quilltap import is_email
+from store.quilltap import is_email
 from store.repositories.contract import Query, Result
 from store.secrets import BACKUP_CODES, TOTP_SECRET
 

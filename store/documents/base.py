@@ -1,7 +1,7 @@
 """What all documents share: field types, and the error that names record and field.
 
 A document is a record in Quilltap's JSON shape: Quilltap's keys in Quilltap's order, then ``extras``. It is frozen, and
-checks what both sides can hold; what only Quilltap 1.3 would refuse is told by ``store.documents.quilltap``.
+checks what both sides can hold; what only Quilltap 1.3 would refuse is told by ``store.quilltap``.
 """
 
 import re

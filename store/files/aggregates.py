@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from store.documents.base import Document, with_unknown
-from store.documents.quilltap import rejection
 from store.errors import StoreError, UnreadableError
 from store.files.forms import Form, LinesForm, Piece
 from store.files.shelves import (
@@ -21,6 +20,7 @@ from store.files.shelves import (
     understand,
 )
 from store.files.system import Signature, System
+from store.quilltap import rejection
 
 _LINES = LinesForm()
 

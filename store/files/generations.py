@@ -18,7 +18,7 @@ from typing import Any
 
 from store import codec
 from store.errors import JsonSideError, NotFoundError
-from store.files.hashing import Entry, entry_of
+from store.files.pieces import Entry, entry_of
 from store.files.replace import make_folders, write_all
 from store.files.side import JsonSide
 from store.files.system import told_as_json_side

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from store.errors import LockedError
 from store.files.replace import make_folders
-from store.files.system import System, told_as_json_side
+from store.files.system import Handle, System, told_as_json_side
 
 POLL_S = 0.005
 
@@ -19,9 +19,9 @@ class StoreLock:
         self._system, self._path = system, path
 
     @contextlib.contextmanager
-    def hold(self, timeout: float = 0) -> Iterator[None]:
-        """Hold the lock. Waits at most ``timeout`` seconds, then raises LockedError; JsonSideError when it cannot be
-        made."""
+    def hold(self, timeout: float = 0) -> Iterator[Handle]:
+        """Hold the lock, and give the open file that it is on. Waits at most ``timeout`` seconds, then raises
+        LockedError; JsonSideError when it cannot be made."""
         deadline = time.monotonic() + timeout
         with told_as_json_side(self._path.parent):
             make_folders(self._system, self._path.parent)
@@ -30,7 +30,7 @@ class StoreLock:
                     raise LockedError(f"Process {self._holder()} is writing the JSON side.")
                 time.sleep(POLL_S)
         try:
-            yield
+            yield handle
         finally:
             with contextlib.suppress(OSError):  # the kernel frees it even when the close complains
                 self._system.unlock(handle)

@@ -19,6 +19,7 @@ from store import codec
 from store.documents import ContextSummary, Message
 from store.documents.base import Document, known, with_unknown
 from store.errors import StoreError, UnreadableError
+from store.files.lines import Key, order_key, sealed
 from store.files.replace import Append
 from store.files.shelves import Plan, Record, check_name, file_name, parse_object, read_or_none, understand
 from store.files.system import System
@@ -30,7 +31,6 @@ LINE = 2048
 _EVENTS: Final[dict[str, type[Document]]] = {"message": Message, "context-summary": ContextSummary}
 _CRC = re.compile(rb'(?P<only>,"extras":\{|,)"crc":"(?P<crc>[0-9a-f]{8})"\}\}\Z')
 _CRC_BYTES = len(b',"extras":{"crc":"00000000"}}')  # at most, of what the pattern finds
-Key = tuple[str, tuple[int, ...], str]
 
 
 def log_path(chat_id: str) -> str:
@@ -49,23 +49,11 @@ def order(record: Record) -> Key:
     return order_key(record["createdAt"], record.get("swipeIndex"), record["id"])
 
 
-def order_key(created_at: str, swipe: int | None, message_id: str) -> Key:
-    """The same from the values alone."""
-    return created_at, (-1,) if swipe is None else (0, swipe), message_id
-
-
 def line(record: Record) -> bytes:
     """A record as a line of a chat file: with ``extras.crc``, the CRC-32 of the line as it would be without it."""
     extras = {key: value for key, value in (record.get("extras") or {}).items() if key != "crc"}
     bare = {key: value for key, value in record.items() if key != "extras"} | ({"extras": extras} if extras else {})
     return sealed(codec.dumps(bare), within_extras=bool(extras))
-
-
-def sealed(bare: bytes, *, within_extras: bool = False) -> bytes:
-    """A line with its checksum, from what it is without it. ``within_extras``: it ends with members of ``extras``."""
-    if within_extras:
-        return b'%b,"crc":"%08x"}}\n' % (bare[:-2], zlib.crc32(bare))
-    return b'%b,"extras":{"crc":"%08x"}}\n' % (bare[:-1], zlib.crc32(bare))
 
 
 def _crc_of(record: Record) -> Any:

@@ -3,7 +3,7 @@ them be."""
 
 import errno
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ from store.documents.base import Document, known, with_unknown
 from store.errors import InvalidRecordError, InvalidValueError, StoreError, UnreadableError
 from store.files.public import PublicFiles
 from store.files.replace import Write
-from store.files.system import Handle, Signature, System
+from store.files.system import Signature, System
 
 _OFFSET = re.compile(r"T\d\d:\d\d.*[+-]\d\d:?\d\d\Z")
 _MOMENTS = frozenset(
@@ -113,30 +113,6 @@ def read_with_signature(system: System, root: Path, path: str) -> tuple[bytes, S
         return None
     except OSError as error:
         raise UnreadableError(path, error.strerror or str(error)) from error
-
-
-def is_made_of(system: System, root: Path, path: str, pieces: Iterable[bytes]) -> bool:
-    """Whether a file holds just these pieces, one behind the other. False too when there is none. Raises
-    UnreadableError."""
-    try:
-        handle = system.open_to_read(root / path)
-        try:
-            return all(_comes_next(system, handle, piece) for piece in pieces) and not system.read_some(handle, 1)
-        finally:
-            system.close(handle)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            return False
-        raise UnreadableError(path, error.strerror or str(error)) from error
-
-
-def _comes_next(system: System, handle: Handle, piece: bytes) -> bool:
-    there = system.read_some(handle, len(piece))
-    while len(there) < len(piece) and (more := system.read_some(handle, len(piece) - len(there))):
-        there += more
-    return there == piece
 
 
 def parse_json(path: str, data: bytes, line: int | None = None) -> Any:

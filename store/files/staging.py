@@ -3,11 +3,11 @@ in use."""
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from store.files.generations import Manifest
-from store.files.hashing import Entry, Hashed, entry_of, pieces
+from store.files.pieces import Entry, Hashed, entry_of, pieces, write_pieces
 from store.files.replace import CopyOf, Write, make_folders
 from store.files.side import JsonSide
 from store.files.system import System, told_as_json_side
@@ -34,30 +34,29 @@ class Staging:
     def put(self, path: str, data: Write) -> None:
         """This file holds something else from now on, or goes."""
         if isinstance(data, bytes):
-            self.put_pieces(path, [data])
+            self.put_new(path, data)
         elif isinstance(data, CopyOf):
             with told_as_json_side(self.path):
                 self.changed[path] = self._brought(self._system.resolve(data.source), path, link=True)
         elif data is None:
             self.changed[path] = None
 
-    def put_pieces(self, path: str, parts: Iterable[bytes]) -> None:
-        """This file holds these bytes from now on, one part behind the other."""
-        hashed = Hashed()
-        with told_as_json_side(self.path):
-            if self._keep:
-                self._write(path, hashed.passing(parts))
-            else:
-                for part in parts:
-                    hashed.add(part)
-        self.changed[path] = hashed.entry
-
-    def take_back(self, path: str) -> None:
-        """The file that was put last is not to be, after all."""
-        del self.changed[path]
+    def put_new(self, path: str, data: bytes) -> Entry:
+        """This file holds these bytes from now on; their number and hash."""
+        entry = self.changed[path] = Hashed(data).entry
         if self._keep:
             with told_as_json_side(self.path):
-                self._system.remove(self.path / path)
+                write_pieces(self._system, self._made(path), [data])
+        return entry
+
+    def root_for(self, folder: str) -> Path | None:
+        """The staging folder with this one in it, for others to write there what they tell with ``written``; None when
+        nothing is to be written."""
+        return self._made(f"{folder}/_").parent.parent if self._keep else None
+
+    def written(self, path: str, entry: Entry) -> None:
+        """Somebody wrote this new file."""
+        self.changed[path] = entry
 
     def leave(self, path: str, entry: Entry) -> None:
         """This file in use stays as it is; its bytes and hash are known."""
@@ -101,18 +100,8 @@ class Staging:
         if linked:
             return known or entry_of(self._system, source)
         hashed = Hashed()
-        self._write(path, hashed.passing(pieces(self._system, source)))
+        write_pieces(self._system, self._made(path), hashed.passing(pieces(self._system, source)))
         return hashed.entry
-
-    def _write(self, path: str, parts: Iterable[bytes]) -> None:
-        handle = self._system.create(self._made(path))
-        try:
-            for part in parts:
-                written = self._system.write(handle, part)
-                while written < len(part):
-                    written += self._system.write(handle, part[written:])
-        finally:
-            self._system.close(handle)
 
     def _made(self, path: str) -> Path:
         """Where a file comes to lie; its folder is there."""

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from store.documents.base import derived_id
 from store.documents.images import Image
-from store.documents.quilltap import is_uuid
 from store.mapping.base import Child, Mapping, Record, Row, Rows, by_creation, with_extras
+from store.quilltap import is_uuid
 from store.tables.images import image_tags, images
 
 NO_BYTES: Final = "0" * 64  # stands for the hash of bytes that were not found

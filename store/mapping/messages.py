@@ -1,9 +1,7 @@
 """Messages: the row, and the files attached to it. They are no noun with files of its own: a chat's file holds them."""
 
-from collections.abc import Sequence
-from typing import Any
-
 from store.documents.messages import Message
+from store.files.lines import event
 from store.mapping.base import Child, Mapping, Record, Rows, by_creation, free_form, raw_or, with_extras
 from store.tables.attachments import chat_files
 from store.tables.messages import messages
@@ -19,32 +17,6 @@ def to_record(rows: Rows) -> Record:
     value, files = free_form(row, "rawResponse", raw), [file["id"] for file in by_creation(rows["chat_files"])]
     told, swipe = (row["id"], row["role"], row["content"]), (row["swipeGroupId"], row["swipeIndex"])
     return with_extras(event(*told, value, row["tokenCount"], *swipe, files, row["createdAt"]), raw=raw)
-
-
-def event(
-    message_id: str,
-    role: str,
-    content: str,
-    raw_response: Any,
-    tokens: int | None,
-    swipe_group: str | None,
-    swipe: int | None,
-    attachments: Sequence[str],
-    created_at: str,
-) -> Record:
-    """The event of a message from the values of its columns."""
-    return {
-        "type": "message",
-        "id": message_id,
-        "role": role,
-        "content": content,
-        "rawResponse": raw_response,
-        "tokenCount": tokens,
-        "swipeGroupId": swipe_group,
-        "swipeIndex": swipe,
-        "attachments": attachments,
-        "createdAt": created_at,
-    }
 
 
 def to_rows(record: Record) -> Rows:

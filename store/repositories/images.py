@@ -10,13 +10,13 @@ from sqlalchemy import Connection
 from store import rows
 from store.backends import Backend
 from store.documents import Attachment, Image, now
+from store.enums import ENUMS
 from store.errors import InvalidValueError
 from store.mapping.images import NO_BYTES
 from store.repositories.attachments import AttachmentsRepository
 from store.repositories.base import Repository
 from store.repositories.contract import Found, Result, Users
 from store.repositories.uses import users_of
-from store.tables.base import ENUMS
 from store.tables.images import image_tags
 
 TYPES = ("image", "chat_file", "avatar")

@@ -19,7 +19,7 @@ from store.tables import (
     tags,
     users,
 )
-from store.tables.base import ENUMS, JSON_NULL, Unusable, db
+from store.tables.base import JSON_NULL, Unusable, db
 
 # Quilltap's model names, in the order of its schema.
 MODELS: Final[dict[str, Table]] = {
@@ -48,4 +48,4 @@ MODELS: Final[dict[str, Table]] = {
     "Tag": tags.tags,
 }
 
-__all__ = ["ENUMS", "JSON_NULL", "MODELS", "Unusable", "db"]
+__all__ = ["JSON_NULL", "MODELS", "Unusable", "db"]

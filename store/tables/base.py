@@ -4,8 +4,6 @@ Values leave and enter the database in the plain forms of the documents: a momen
 enum its name, JSON an object tree without floats (see ``store.codec``), JSON null the object ``JSON_NULL``.
 """
 
-import re
-from collections.abc import Sequence
 from typing import Any, Final
 
 from flask_sqlalchemy import SQLAlchemy
@@ -28,6 +26,7 @@ from sqlalchemy.types import UserDefinedType
 
 from store import codec
 from store.errors import InvalidValueError
+from store.spelling import spelled
 
 
 class Database(SQLAlchemy):
@@ -57,12 +56,6 @@ class _JsonNull:
 
 JSON_NULL: Final = _JsonNull()
 
-_SQL_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?(?:Z|\+00:?00)?")
-
-
-_DIGITS = str.maketrans(dict.fromkeys("123456789", "0"))
-_WRITTEN = "0000-00-00 00:00:00.000000\n"
-
 
 class Moment(UserDefinedType[str]):
     """TIMESTAMP(3) without zone, always UTC. A stored value of another form comes back as it is, for the document to
@@ -86,26 +79,6 @@ class Moment(UserDefinedType[str]):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         return spelled
-
-
-def spelled(value: str | None) -> str | None:
-    """A stored moment as documents spell it; what is none as it is."""
-    if value is None or (match := _SQL_MOMENT.fullmatch(value)) is None:
-        return value
-    return f"{match[1]}T{match[2]}.{(match[3] or '').ljust(3, '0')[:3]}Z"
-
-
-def all_spelled(values: Sequence[Any]) -> list[Any]:
-    """Many stored moments as documents spell them. Most have the form in which Tandem and Prisma write them."""
-    told = [one for one in values if one.__class__ is str]
-    if shape(told) == _WRITTEN * len(values):
-        return [f"{one[:10]}T{one[11:23]}Z" for one in told]
-    return list(map(spelled, values))
-
-
-def shape(values: Sequence[str]) -> str:
-    """Texts, each with a newline behind it, with every digit as a zero: one look tells whether all have one form."""
-    return "\n".join([*values, ""]).translate(_DIGITS)
 
 
 class FreeForm(UserDefinedType[Any]):
@@ -189,16 +162,6 @@ def _now(element: now, compiler: Any, **_: Any) -> str:
 @compiles(now, "postgresql")
 def _now_on_postgresql(element: now, compiler: Any, **_: Any) -> str:
     return "CURRENT_TIMESTAMP"
-
-
-# PostgreSQL's enum types in stored order, which is Quilltap's.
-ENUMS: Final[dict[str, tuple[str, ...]]] = {
-    "Provider": ("OPENAI", "ANTHROPIC", "OLLAMA", "OPENROUTER", "OPENAI_COMPATIBLE", "GROK", "GAB_AI"),
-    "ImageProvider": ("OPENAI", "GROK", "GOOGLE_IMAGEN"),
-    "Role": ("SYSTEM", "USER", "ASSISTANT", "TOOL"),
-    "ImageTagType": ("CHARACTER", "PERSONA", "CHAT", "THEME"),
-    "AvatarDisplayMode": ("ALWAYS", "GROUP_ONLY", "NEVER"),
-}
 
 
 def identity() -> Column[str]:

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from store import capture, chat_lines, rows
-from store.chat_lines import Block
+from store import capture, rows
+from store.chat_files import Batch, Made
 from store.documents import Message
 from store.errors import InvalidRecordError, UnreadableError
 from store.files import logs
-from store.files.shelves import is_made_of, parse_object, read_or_none, understand
+from store.files.shelves import parse_object, read_or_none, understand
 from store.files.side import JsonSide
-from store.mapping import Record, Rows
+from store.hands import AT_ONCE, Hands, Work
+from store.mapping import Record, Row, Rows
 from store.mapping.messages import MESSAGES
 from store.tables.messages import messages
 from store.validation.order import out_of_place
@@ -41,12 +42,23 @@ class _File:
     last: str | None = None
 
 
+@dataclass(frozen=True)
+class Begun:
+    """The comparison of these chats is under way; so many more are vouched for."""
+
+    chat_ids: Sequence[str]
+    vouched: int
+    work: Work[Batch, Made]
+
+
 class Messages:
-    """Compares chats' files. ``facts``: of those that are not as SQL has them."""
+    """Compares chats' files. ``facts``: of those that are not as SQL has them; ``totals``: what is in those that are,
+    in the snapshot that was looked at last."""
 
     def __init__(self, side: JsonSide, vouched: Vouched = NOTHING) -> None:
         self._side, self._vouched = side, vouched
         self.facts: dict[str, Facts] = {}
+        self.totals: dict[str, Row] = {}
 
     def chat_ids(self, connection: Connection) -> list[str]:
         """Every chat that has messages, or a file, or is one."""
@@ -57,56 +69,56 @@ class Messages:
         }
         return sorted({one for one in found if rows.is_sound(one)} | set(self._side.log_ids()))
 
+    def begin(self, chat_ids: Sequence[str], tally: Tally, workers: Hands) -> "Begun":
+        """Begin to compare these chats. What is vouched for goes into the tally."""
+        left = [one for one in chat_ids if not self._vouched.take(logs.log_path(one), (messages,), tally)]
+        live = str(self._side.data_dir)
+        paths = ({one: logs.log_path(one) for one in some} for some in rows.chunks(left, AT_ONCE))
+        work = workers.begin_to_make([Batch(live, None, some, {}, hashed=False) for some in paths])
+        return Begun(left, len(chat_ids) - len(left), work)
+
     def compare(
-        self,
-        connection: Connection,
-        tally: Tally,
-        chat_ids: Sequence[str],
-        step: Callable[[int], None] = lambda done: None,
-        *,
-        all_of_them: bool = False,
+        self, connection: Connection, tally: Tally, begun: "Begun", step: Callable[[int], None] = lambda done: None
     ) -> Iterator[Outcome]:
-        """What is not equal of these chats; what is goes straight into the tally. ``all_of_them``: there are no
-        others."""
-        left = {one: None for one in chat_ids if not self._is_vouched(one, tally, step)}
-        some = None if all_of_them and len(left) == len(chat_ids) else list(left)
-        there = _there(connection, some)
-        for chat_id, blocks in chat_lines.blocks(connection, some) if left else ():
-            if chat_id in left:
-                del left[chat_id]
-                if out := self._chat(connection, chat_id, blocks, chat_id in there, tally):
-                    yield out
-                step(1)
+        """What is not equal of these chats; what is goes straight into the tally."""
+        left, odd, refused = dict.fromkeys(begun.chat_ids), set[str](), dict[str, Made]()
+        self.totals.clear()
+        step(begun.vouched)
+        for several in begun.work.results():
+            for made in several:
+                if not made.good:
+                    odd.add(made.chat_id)
+                    continue
+                del left[made.chat_id]
+                self.facts.pop(made.chat_id, None)
+                self.totals[made.chat_id] = made.totals
+                tally.equal(messages, made.messages)
+                if made.rejected:
+                    refused[made.chat_id] = made
+            step(sum(made.good for made in several))
+        for chat_id in sorted(refused):  # whoever was done first
+            told = [Rejected(MESSAGES.model, shown_id("", one), reason) for one, reason in refused[chat_id].rejected]
+            yield Outcome((capture.LOG, chat_id), rejected=told)
+        there = _there(connection, left)
         for chat_id in left:
-            if out := self._chat(connection, chat_id, iter(()), chat_id in there, tally):
+            if out := self._chat(connection, chat_id, chat_id in there, has_messages=chat_id in odd):
                 yield out
             step(1)
 
-    def _is_vouched(self, chat_id: str, tally: Tally, step: Callable[[int], None]) -> bool:
-        told = self._vouched.take(self._side, logs.log_path(chat_id), (messages,), tally)
-        step(told)
-        return told
-
-    def _chat(
-        self, connection: Connection, chat_id: str, blocks: Iterator[Block], there: bool, tally: Tally
-    ) -> Outcome | None:
+    def _chat(self, connection: Connection, chat_id: str, there: bool, *, has_messages: bool) -> Outcome | None:
         entity, path = (capture.LOG, chat_id), logs.log_path(chat_id)
         self.facts.pop(chat_id, None)
-        said = _Said(blocks)
         try:
-            is_equal = is_made_of(self._side.system, self._side.data_dir, path, said) and said.is_told
-            data = None if is_equal else read_or_none(self._side.system, self._side.data_dir, path)
+            data = read_or_none(self._side.system, self._side.data_dir, path)
         except UnreadableError as error:
             out = Outcome(entity, unreadable=[Unreadable(path, None, MESSAGES.kind, None, error.reason)])
             names = [shown_id("", one) for _, one, _ in _in_order(connection, [chat_id])]
             out.rows += [(MESSAGES.model, name, "unreadable") for name in names]
             return out
-        if is_equal and (there or said.count):
-            tally.equal(messages, said.count)
-            rejected = [Rejected(MESSAGES.model, shown_id("", one), reason) for one, reason in said.rejected]
-            return Outcome(entity, rejected=rejected) if rejected else None
-        out = self._closely(connection, chat_id, b"" if is_equal else data)
-        if there != (is_equal or data is not None) and not out.rows:
+        if there and not has_messages and data == b"":
+            return None
+        out = self._closely(connection, chat_id, data)
+        if there != (data is not None) and not out.rows:
             self._lone_file(out, chat_id, path, there)
         return out
 
@@ -199,28 +211,8 @@ class Messages:
         missing[:] = [(message_id, loaded) for message_id, loaded in missing if message_id in left]
 
 
-class _Said:
-    """The lines that SQL has for a chat, as they are compared. ``is_told``: nothing needed a closer look."""
-
-    def __init__(self, blocks: Iterator[Block]) -> None:
-        self._blocks = blocks
-        self.count, self.is_told = 0, True
-        self.rejected: list[tuple[str, str]] = []
-
-    def __iter__(self) -> Iterator[bytes]:
-        for block in self._blocks:
-            if block.lines is None:
-                self.is_told = False
-                return
-            self.count += len(block.ids)
-            self.rejected += block.rejected
-            yield block.lines
-
-
-def _there(connection: Connection, chat_ids: Sequence[str] | None) -> set[str]:
+def _there(connection: Connection, chat_ids: Iterable[str]) -> set[str]:
     chats = sa.table("chats", sa.column("id"))
-    if chat_ids is None:
-        return set(connection.scalars(sa.select(chats.c.id)).all())
     found: set[str] = set()
     for some in rows.chunks(chat_ids):
         found.update(connection.scalars(sa.select(chats.c.id).where(chats.c.id.in_(some))))

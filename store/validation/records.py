@@ -8,13 +8,13 @@ from sqlalchemy import Connection
 from store import codec, rows
 from store.deriving import Loader
 from store.documents.base import Document
-from store.documents.quilltap import rejection
 from store.errors import StoreError, UnreadableError
 from store.files.logs import log_path
 from store.files.shelves import Entity, Entry, OwnFiles, Record, Shelf, read_or_none
 from store.files.side import JsonSide, record_of
 from store.mapping import MAPPINGS, Mapping, Rows
 from store.mapping.base import with_owner
+from store.quilltap import rejection
 from store.validation.bytes import BytesCheck
 from store.validation.order import Places, misplaced
 from store.validation.reading import (
@@ -113,7 +113,7 @@ class Records:
         for some in rows.chunks(ids):
             paths = {record_id: shelf.paths(record_id)[0] for record_id in some}
             looked.update(paths.values())
-            unsure = [one for one in some if not self._vouched.take(self._side, paths[one], tables, tally)]
+            unsure = [one for one in some if not self._vouched.take(paths[one], tables, tally)]
             loaded, sound = self._loader.load_judged(connection, mapping, unsure)
             for record_id in unsure:
                 path = paths[record_id]

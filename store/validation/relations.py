@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy import Column, Connection, ForeignKey, Table
 
 from store import rows
-from store.documents.quilltap import is_uuid
 from store.mapping import MAPPINGS, Row
+from store.quilltap import is_uuid
 from store.tables import MODELS
 from store.tables.images import image_tags
 from store.validation.tally import Link, Outcome, Tally

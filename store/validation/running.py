@@ -3,6 +3,7 @@ waits any longer."""
 
 import contextlib
 import time
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
@@ -19,6 +20,7 @@ from store.files.layout import SHELVES
 from store.files.shelves import Entity, Shelf
 from store.files.side import JsonSide
 from store.following import Following
+from store.hands import Hands, hands
 from store.mapping import MAPPINGS
 from store.mapping.messages import MESSAGES
 from store.outbox import Outbox
@@ -30,7 +32,7 @@ from store.tables.messages import messages
 from store.tables.users import users
 from store.validation import quick as quickly
 from store.validation.bytes import BytesCheck
-from store.validation.messages import Messages
+from store.validation.messages import Begun, Messages
 from store.validation.records import Records, Wanted
 from store.validation.relations import check_relations, lost_rows
 from store.validation.report import Report, Unreadable
@@ -86,13 +88,17 @@ class Look:
         owner: str | None = None,
         with_derived: bool = True,
         vouched: Vouched = NOTHING,
+        counted: dict[str, int] | None = None,
     ) -> None:
+        """``counted``: the rows of each model, in the only snapshot that will be looked at."""
+        self._counted = counted
         self.models = _known(only)
         self.side = side
         self.tally = Tally(self.models, with_derived=with_derived)
         check = SecretsCheck(secrets) if secrets and {"User", "ApiKey"} & set(self.models) else None
-        self._records = Records(side, loader, check, BytesCheck(side, side.public), owner, vouched)
         self._messages = Messages(side, vouched)
+        loader = Loader(loader.public, ChainMap(self._messages.totals, loader.totals))
+        self._records = Records(side, loader, check, BytesCheck(side, side.public), owner, vouched)
         self._messages.facts = self._records.facts
         self.shelves = [shelf for shelf in _shelves() if self._wants(shelf.kinds)]
         self.with_messages = bool({"Message", "Chat"} & set(self.models))
@@ -111,28 +117,41 @@ class Look:
         return [*found, MESSAGES.main] if self.with_messages else found
 
     # ------------------------------------------------------------------ everything
-    def everything(self, connection: Connection, progress: Progress) -> Iterator[Outcome]:
+    def everything(self, connection: Connection, progress: Progress, workers: Hands) -> Iterator[Outcome]:
         """Each record once; what is not equal."""
-        sizes = inventory.count_rows(connection)
+        sizes = self._counted or inventory.count_rows(connection)
         whole = max(sum(sizes[MODEL_OF[table.name]] for table in self.tables), 1)
-        if self.with_messages:  # what the lines of chats say is judged by their files
-            ids = self._messages.chat_ids(connection)
-            progress.phase("Comparing messages", len(ids), share=sizes["Message"] / whole * 0.9)
-            yield from self._messages.compare(connection, self.tally, ids, progress.step, all_of_them=True)
+        begun: Begun | None = None
+        if self.with_messages:
+            begun = self._messages.begin(self._messages.chat_ids(connection), self.tally, workers)
+
+        def compare_messages() -> Iterator[Outcome]:
+            nonlocal begun
+            if begun is not None:
+                total = len(begun.chat_ids) + begun.vouched
+                progress.phase("Comparing messages", total, share=sizes["Message"] / whole * 0.9)
+                yield from self._messages.compare(connection, self.tally, begun, progress.step)
+                begun = None
+
         for shelf in self.shelves:
+            if "chat" in shelf.kinds:  # what the lines of chats say is judged by their files
+                yield from compare_messages()
             tables = [table for kind in shelf.kinds for table in own_tables(MAPPINGS[kind])]
             total = sum(sizes[MAPPINGS[kind].model] for kind in shelf.kinds)
             share = sum(sizes[MODEL_OF[table.name]] for table in tables) / whole * 0.9
             nouns = " and ".join(f"{MAPPINGS[kind].document.noun}s" for kind in shelf.kinds)
             progress.phase(f"Comparing {nouns}", total, share=share)
             yield from self._records.compare(connection, shelf, None, self.tally, progress.step)
+        yield from compare_messages()
 
     def some(self, connection: Connection, entities: Iterable[Entity]) -> Iterator[Outcome]:
         """These records; what is not equal."""
         by_kind: dict[str, set[str]] = {}
         for kind, record_id in entities:
             by_kind.setdefault(kind, set()).add(record_id)
-        yield from self._messages.compare(connection, self.tally, sorted(by_kind.pop(_LOG, ())))
+        alone = Hands.alone(connection, self.side.system)
+        begun = self._messages.begin(sorted(by_kind.pop(_LOG, ())), self.tally, alone)
+        yield from self._messages.compare(connection, self.tally, begun)
         files = by_kind.pop(FILE, set())
         for shelf in self.shelves:
             wanted: Wanted = {kind: by_kind[kind] for kind in shelf.kinds if kind in by_kind}
@@ -156,7 +175,7 @@ class Look:
         if waits is not None:
             tables += quickly.look_at_targets(connection, self.side, self.tally, tables, waits)
         check_relations(connection, self.tally, tables)
-        self.tally.settle(inventory.count_rows(connection))
+        self.tally.settle(self._counted or inventory.count_rows(connection))
         report = self.tally.report
         if not self.is_partial:
             found = strays(self.side)
@@ -190,16 +209,17 @@ def validate_side(
     quick: bool = False,
     progress: Progress | None = None,
     vouched: Vouched = NOTHING,
+    counted: dict[str, int] | None = None,
 ) -> Report:
     """Compare a snapshot of SQL with a JSON side that stands still: nothing is looked at twice, no lock is taken.
-    ``vouched``: files of which it is known what they have to hold."""
+    ``vouched``: files of which it is known what they hold; ``counted``: the rows of each model."""
     began, started_at = time.monotonic(), now()
     progress = progress or Progress()
     if quick:
         report = quickly.validate(connection, side, _known(only), progress)
     else:
-        look = Look(side, loader, only, secrets, vouched=vouched)
-        for outcome in look.everything(connection, progress):
+        look = Look(side, loader, only, secrets, vouched=vouched, counted=counted)
+        for outcome in look.everything(connection, progress, Hands.alone(connection, side.system)):
             look.tally.take(outcome)
         report = look.finish(connection, progress)
     return _dated(report, began, started_at, only, quick)
@@ -256,8 +276,8 @@ class _Validation:
     def run(self) -> Report:
         candidates: dict[Entity, None] = {}
         tally = self._look.tally
-        with self._store.database.read() as connection:
-            for out in self._look.everything(connection, self._progress):
+        with self._hands() as workers, workers.snapshot(self._store.database) as connection:
+            for out in self._look.everything(connection, self._progress, workers):
                 if out.is_clean or out.settled:
                     tally.take(out)
                 else:
@@ -269,6 +289,12 @@ class _Validation:
                 f"{len(left)} records changed all the while and could not be compared: validate again."
             )
         return self._finish()
+
+    def _hands(self) -> contextlib.AbstractContextManager[Hands]:
+        system = self._store.side.system
+        if self._look.with_messages:
+            return hands(self._store.database, system)
+        return contextlib.nullcontext(Hands(system))
 
     def _finish(self) -> Report:
         if self._look.is_partial:  # of models that were not chosen nothing is known yet: it is looked up
@@ -302,7 +328,7 @@ class _Validation:
             candidates = left
         return candidates
 
-    def _standing_still(self) -> contextlib.AbstractContextManager[None]:
+    def _standing_still(self) -> contextlib.AbstractContextManager[object]:
         side = self._store.side
         # Where there never was a writer, there is no folder for its lock.
         return side.lock.hold(LOCK_WAIT_S) if side.own_dir.is_dir() else contextlib.nullcontext()

@@ -35,8 +35,14 @@ def strays(side: JsonSide) -> Strays:
             continue
         if match := _RAW.fullmatch(path):
             copies += match[1] not in hashes
-        elif not _is_log(path) and not any(_holds(shelf, path) for shelf in shelves):
-            found.files.append(path)
+        elif not _is_log(path):
+            # Paths come folder by folder: most lie where the one before did.
+            owner = next((shelf for shelf in shelves if _holds(shelf, path)), None)
+            if owner is None:
+                found.files.append(path)
+            elif owner is not shelves[0]:
+                shelves.remove(owner)
+                shelves.insert(0, owner)
     if copies:
         found.notes.append(f"{copies} files below binaries/ are copies of bytes that no record names any more.")
     return found

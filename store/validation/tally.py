@@ -6,10 +6,10 @@ from typing import Final, Literal, NamedTuple
 
 from sqlalchemy import Table
 
-from store.documents.quilltap import rejection
 from store.files.shelves import Entity
 from store.mapping import Record, Row, Rows
 from store.mapping.messages import MESSAGES
+from store.quilltap import rejection
 from store.validation.report import (
     Dangling,
     Difference,

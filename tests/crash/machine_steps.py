@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from store import Store
+from store.enums import ENUMS
 from store.repositories.contract import Query
-from store.tables import ENUMS
 from tests.crash.machine_stores import Operation
 from tests.crash.machine_values import (
     DELETED,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from store import generating, hands
 from store.exporting import export
 from tests.crash.world import World, make_world
 from tests.factories import assert_everything_is_equal
@@ -50,7 +51,12 @@ def world(request: pytest.FixtureRequest, memory_path: Path) -> World:
     return make_world(memory_path, "dual", url)
 
 
-def test_afterwards_both_sides_are_equal(world: World) -> None:
+@pytest.mark.parametrize("helped", [False, True], ids=["alone", "with a helper"])
+def test_afterwards_both_sides_are_equal(world: World, helped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if helped:
+        monkeypatch.setattr(hands, "FROM", 1)
+        monkeypatch.setattr(hands, "_processors", lambda: 2)
+        monkeypatch.setattr(generating, "AT_ONCE", 1)
     url = world.settings.database_url
     script = (_SQLITE if world.on_sqlite else _POSTGRESQL) + _WRITER
     where = url.removeprefix("sqlite:///") if world.on_sqlite else url.replace("+psycopg", "")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from store import Store
+from store import Store, generating, hands
 from store.exporting import export
 from store.files.generations import Generations
 from tests.crash.stops import KILLED, SteppedSystem, Steps, changes_in, run_apart
@@ -89,7 +89,12 @@ def test_at_every_call_of_a_small_one(world: World) -> None:
 MOMENTS = 50
 
 
-def test_at_random_moments_of_a_real_process(world: World) -> None:
+@pytest.mark.parametrize("helped", [False, True], ids=["alone", "with a helper"])
+def test_at_random_moments_of_a_real_process(world: World, helped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if helped:  # which may live a little longer than who started it
+        monkeypatch.setattr(hands, "FROM", 1)
+        monkeypatch.setattr(hands, "_processors", lambda: 2)
+        monkeypatch.setattr(generating, "AT_ONCE", 1)
     before, chance = files_below(world.settings.data_dir), random.Random(7)
     store = world.open()
     restore(world)

@@ -12,15 +12,16 @@ from sqlalchemy import Connection
 from store import Store, chat_lines
 from store.database import Database
 from store.deriving import log_records
-from store.documents.quilltap import rejection
 from store.errors import StoreError
 from store.files import logs
+from store.quilltap import rejection
+from store.streaming import driver_of
 from tests import nasty
 from tests.factories import lay_database, make_chat, open_test_store
 
 
 def at_once(connection: Connection, chat_ids: list[str] | None = None) -> dict[str, list[chat_lines.Block]]:
-    return {chat_id: list(blocks) for chat_id, blocks in chat_lines.blocks(connection, chat_ids)}
+    return {chat_id: list(blocks) for chat_id, blocks in chat_lines.blocks(driver_of(connection), chat_ids)}
 
 
 def one_by_one(connection: Connection, chat_id: str) -> bytes:

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from store.columns import are_moments, are_numbers, are_objects, are_sound, are_texts
 from store.documents.base import canonical_moment
-from store.documents.quilltap import are_uuids, is_uuid
 from store.errors import InvalidRecordError
 from store.files.layout import SHELVES
 from store.files.shelves import OwnFiles
 from store.mapping import MAPPINGS, Rows
+from store.quilltap import are_uuids, is_uuid
 from store.tables.base import JSON_NULL
 from tests.store.mapping import making
 

@@ -13,10 +13,10 @@ import pytest
 import sqlalchemy as sa
 
 from store import Store
-from store.documents.quilltap import rejection
 from store.files.side import JsonSide, record_of
 from store.mapping import MAPPINGS
 from store.mapping.messages import MESSAGES
+from store.quilltap import rejection
 from store.secrets import Cipher, Secrets
 from store.tables import MODELS
 from tests import homes, homes_derived, nasty, nasty_rows

@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from store import codec
+from store.enums import ENUMS
 from store.mapping import MAPPINGS, Mapping, Row, Rows
 from store.mapping.messages import MESSAGES
-from store.tables import ENUMS
 from store.tables.base import JSON_NULL
 
 UUIDS = st.uuids().map(str)

@@ -10,8 +10,9 @@ from sqlalchemy import Column, MetaData, Table
 
 from store import codec
 from store.documents.base import Part, _inner_parts
+from store.enums import ENUMS
 from store.mapping import MAPPINGS, Child, Mapping, Row, Rows
-from store.tables import ENUMS, MODELS
+from store.tables import MODELS
 from store.tables.base import EnumName, FreeForm, Moment
 from tests.store.mapping.making import ALL
 

@@ -6,11 +6,11 @@ import pytest
 
 from store.documents import Account, ApiKey, Chat, ContextSummary, Message, Session, VerificationToken
 from store.documents.base import derived_id
-from store.documents.quilltap import rejection
 from store.errors import InvalidRecordError
 from store.mapping import MAPPINGS, Rows
 from store.mapping.base import with_owner
 from store.mapping.messages import MESSAGES
+from store.quilltap import rejection
 from store.tables.base import JSON_NULL
 from tests.store.mapping.making import ALL, fixed_id
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from store import codec, rows
 from store.database import Database
-from store.documents.quilltap import rejection
 from store.mapping import Mapping, Rows
+from store.quilltap import rejection
 from store.tables import MODELS
 from tests import quilltap_shapes as shapes
 from tests.factories import with_driver

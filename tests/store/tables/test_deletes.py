@@ -8,8 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from store.database import Database
+from store.enums import ENUMS
 from store.errors import StillInUseError, StoreError
-from store.tables import ENUMS, MODELS
+from store.tables import MODELS
 from store.tables.base import EnumName, FreeForm, Moment
 
 TABLES = {table.name: table for table in MODELS.values()}

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from store.database import Database
-from store.tables import ENUMS, MODELS
+from store.enums import ENUMS
+from store.tables import MODELS
 from tests.factories import lay_database, with_driver
 from tests.postgres import PostgresServer
 from tests.store.tables import schema_0_7_0 as described
