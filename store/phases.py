@@ -59,10 +59,18 @@ PHASES: Final = (
 STANDS_AT: Final = {"sql": 0, "dual": 2, "json": 4}  # the phase that a backend stands for
 
 
-def look(store: Store) -> list[Phase]:
-    """Every phase as it stands now. What cannot be found out is told as not fulfilled, with the reason."""
-    looks = (_inventory, _scaffold, _dual_write, _verification, _cutover, _clean_up)
-    return [Phase(one.name, one.what, tuple(asks(store))) for one, asks in zip(PHASES, looks, strict=True)]
+def look(store: Store, *, with_secrets: bool = True) -> list[Phase]:
+    """Every phase as it stands now. What cannot be found out is told as not fulfilled, with the reason.
+    ``with_secrets`` False: for somebody who may not know how many decrypt."""
+    asks = (
+        (*_inventory(store), *([_secrets(store)] if with_secrets else [])),
+        _scaffold(store),
+        _dual_write(store),
+        _verification(store, with_secrets),
+        _cutover(store),
+        _clean_up(),
+    )
+    return [Phase(one.name, one.what, tuple(mine)) for one, mine in zip(PHASES, asks, strict=True)]
 
 
 # ------------------------------------------------------------------ one by one
@@ -82,7 +90,6 @@ def _inventory(store: Store) -> Iterator[Ask]:
     else:
         yield Ask(text, True, f"The last one is of {made_at[:10]} {made_at[11:16]} UTC.", "inventory")
         yield Ask(schema, not unlike, " ".join(unlike[:3]) or "It was when the inventory was taken.", "schema")
-    yield _secrets(store)
 
 
 def _secrets(store: Store) -> Ask:
@@ -145,13 +152,13 @@ def _dual_write(store: Store) -> Iterator[Ask]:
     yield Ask(waits, not waiting and not problems, told.strip() or "Every change is on both sides.")
 
 
-def _verification(store: Store) -> Iterator[Ask]:
+def _verification(store: Store, with_secrets: bool) -> Iterator[Ask]:
     text, since = "A validation of everything found both sides equal", "Nothing was moved since"
     last = next((job for job in store.jobs.list(("validate",), 50, (DONE,)) if not job.arguments.get("only")), None)
     if last is None:
         yield Ask(text, False, "None was made yet.", "validate")
     else:
-        yield Ask(text, last.summary.get("exit") == 0, _told(last), "validate")
+        yield Ask(text, last.summary.get("exit") == 0, _told(last, with_secrets), "validate")
         moved = next((job for job in store.jobs.list(MOVES, 50, (DONE,)) if _moved(job)), None)
         later = moved is not None and (moved.ended_at or "") > (last.ended_at or "")
         told = f"There was a later {moved.kind}: validate again." if moved and later else "It is about what is there."
@@ -162,7 +169,7 @@ def _verification(store: Store) -> Iterator[Ask]:
     yield Ask("An earlier state of the files can be put back", bool(earlier), told if earlier else "None is.", "export")
 
 
-def _told(job: Job) -> str:
+def _told(job: Job, with_secrets: bool) -> str:
     summary = job.summary
     when = f"{(job.ended_at or '')[:10]} {(job.ended_at or '')[11:16]} UTC"
     if summary.get("exit") == 0:
@@ -171,9 +178,10 @@ def _told(job: Job) -> str:
         f"{summary.get('inconsistent') or 0:,} rows differ",
         f"{summary.get('errors') or 0:,} cannot be read",
         f"{summary.get('dangling') or 0:,} links lead nowhere",
-        f"{summary.get('secrets') or 0:,} secrets do not decrypt",
+        f"{with_secrets * (summary.get('secrets') or 0):,} secrets do not decrypt",
     ]
-    return f"{', '.join(part for part in parts if not part.startswith('0 ')) or 'It was not complete'} ({when})."
+    found = ", ".join(part for part in parts if not part.startswith("0 "))
+    return f"{found or 'Not everything was as it should be'} ({when})."
 
 
 def _moved(job: Job) -> bool:
@@ -195,11 +203,11 @@ def _cutover(store: Store) -> Iterator[Ask]:
         yield Ask(text, not waiting, told)
 
 
-def _clean_up(store: Store) -> Iterator[Ask]:
+def _clean_up() -> Iterator[Ask]:
     yield Ask(
         "A dump of the database, Quilltap's public folder and its pepper are kept apart from here",
         None,
-        "Only you can know. Without the pepper no API key can be decrypted, on either side.",
+        "Only you can know. Without the pepper no API key can be read again, on either side.",
     )
     yield Ask(
         "The way back is not needed any more",

@@ -86,7 +86,7 @@ def test_at_every_call_of_a_small_one(world: World) -> None:
     store.close()
 
 
-MOMENTS = 50
+MOMENTS, HELPED_MOMENTS = 50, 25  # the latter take twice as long
 
 
 @pytest.mark.parametrize("helped", [False, True], ids=["alone", "with a helper"])
@@ -102,7 +102,7 @@ def test_at_random_moments_of_a_real_process(world: World, helped: bool, monkeyp
     assert export(store).switched
     took, after = time.monotonic() - began, files_below(world.settings.data_dir)
     seen = []
-    for _ in range(MOMENTS):
+    for _ in range(HELPED_MOMENTS if helped else MOMENTS):
         restore(world)
         child = os.fork()  # a process of its own, that need not import everything first
         if not child:

@@ -8,6 +8,7 @@ import pytest
 from store.database import Database
 from tests.factories import with_driver
 from tests.postgres import PostgresServer
+from tests.store.helped import Helped, help_with_little
 from tests.store.houses import House
 
 
@@ -49,3 +50,9 @@ def house(tmp_path: Path) -> Iterator[Callable[..., House]]:
     for one in made:
         for process in one.processes:
             process.close()
+
+
+@pytest.fixture
+def helped(monkeypatch: pytest.MonkeyPatch) -> Helped:
+    """Even little work has a helper, and this process leaves it time to take some."""
+    return help_with_little(monkeypatch)
