@@ -24,6 +24,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from store.enums import ENUMS
 from store.errors import (
     DatabaseError,
+    DatabaseHeldError,
     DuplicateError,
     InvalidValueError,
     MissingReferenceError,
@@ -304,7 +305,7 @@ def translated() -> Iterator[None]:
         if "full" in text or "space" in text:
             raise DatabaseError("The database's disk is full.", hint="Free some space and try again.") from error
         if "locked" in text:
-            raise DatabaseError("Another program holds the database.", hint="Wait for it and try again.") from error
+            raise DatabaseHeldError("Another program holds the database.") from error
         raise DatabaseError("The database did not carry it out.") from error
     except SQLAlchemyError as error:
         log.warning("The database refused: %s", error)

@@ -23,6 +23,7 @@
     ├── CancelledError              long work was asked to stop
     ├── SwitchedError               another process has gone over to another backend
     ├── DatabaseError               the SQL side did not answer, or refused
+    │   └── DatabaseHeldError       another program holds it
     └── JsonSideError               the JSON side could not be read or written
         ├── UnreadableError         a file or line that cannot be parsed or validated: never taken for missing
         ├── StorageFullError        no space (or quota) left
@@ -140,6 +141,12 @@ class DatabaseError(StoreError):
     """The SQL side did not answer, or refused."""
 
     hint_by_default = "Check DATABASE_URL and that the database runs, then try again; nothing was written."
+
+
+class DatabaseHeldError(DatabaseError):
+    """Another program holds the database."""
+
+    hint_by_default = "Wait for it and try again."
 
 
 class ProviderError(StoreError):

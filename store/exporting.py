@@ -211,4 +211,10 @@ def roll_back(store: Store, name: str) -> Step:
         store.following.tie()
     elif store.following.belongs():
         store.following.end()  # or a later start in `json` mode would take from SQL what the older files lack
+    if store.settings.data_backend == "sql":
+        return Step(
+            False,
+            "Tandem works on the database alone, which was not touched.",
+            "The files may differ from it: validate, then export, or import them with --merge.",
+        )
     return store.look() if store.settings.data_backend == "dual" else store.step

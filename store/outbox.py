@@ -91,6 +91,11 @@ class Outbox:
         with self._database.read() as connection:
             return connection.execute(sa.select(self._table.c.seq).limit(1)).first() is None
 
+    def newest(self) -> int:
+        """The number of the last change that is in it; 0 when it is empty."""
+        with self._database.read() as connection:
+            return int(connection.scalar(sa.select(sa.func.max(self._table.c.seq))) or 0)
+
     def problems(self) -> list[StoreError]:
         """Why what waits could not be applied the last time it was tried."""
         blocked = [self._blocked] if self._blocked else []

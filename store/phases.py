@@ -14,7 +14,9 @@ from store.jobs import DONE, Job
 from store.tables import MODELS
 
 # What does it: the page or the command is known to whoever shows it.
-By = Literal["inventory", "export", "validate", "capture", "fill", "secrets", "public", "dual", "json", "schema", ""]
+By = Literal[
+    "inventory", "export", "validate", "repair", "capture", "fill", "secrets", "public", "dual", "json", "schema", ""
+]
 MOVES: Final = ("export", "import", "rollback", "repair")
 SURVEY_S: Final = 0.5
 
@@ -76,12 +78,14 @@ def look(store: Store, *, with_secrets: bool = True) -> list[Phase]:
 # ------------------------------------------------------------------ one by one
 def _inventory(store: Store) -> Iterator[Ask]:
     text, schema = "An inventory was taken", "The database is as Quilltap 0.7.0 makes it"
+    names: list[str] = []
     try:
         names = sorted(name for name, _ in store.side.system.list(store.side.own_dir / "inventories"))
         told = codec.loads(store.side.system.read(store.side.own_dir / "inventories" / names[-1])) if names else None
         made_at, unlike = (told["madeAt"], told["schema"]["differences"]) if told else ("", [])
     except (OSError, InvalidValueError, KeyError, TypeError):
-        yield Ask(text, False, f"{names[-1]} cannot be read.", "inventory")
+        named = f"{names[-1]} cannot be read." if names else "The folder of inventories cannot be listed."
+        yield Ask(text, False, named, "inventory")
         yield Ask(schema, None, "The next inventory will say.")
         return
     if not told:
@@ -120,7 +124,9 @@ def _scaffold(store: Store) -> Iterator[Ask]:
         yield Ask(text, False, error.sentence)
         return
     if not empty:
-        yield Ask(text, True, "They hold records; the fourth phase says whether it is all of them.", "export")
+        yield Ask(text, True, "They hold records; the fourth phase says whether it is all of them.")
+    elif settings.data_backend == "json":
+        yield Ask(text, False, "They hold no record, and are what counts. Is DATA_DIR right?")
     else:
         yield Ask(text, False, "They hold no record yet.", "fill" if store.step.can_fill_json else "export")
 
@@ -153,20 +159,53 @@ def _dual_write(store: Store) -> Iterator[Ask]:
 
 
 def _verification(store: Store, with_secrets: bool) -> Iterator[Ask]:
-    text, since = "A validation of everything found both sides equal", "Nothing was moved since"
-    last = next((job for job in store.jobs.list(("validate",), 50, (DONE,)) if not job.arguments.get("only")), None)
+    text = "A validation of everything found both sides equal"
+    made = store.jobs.list(("validate", "quick-validate"), 50, (DONE,))
+    here = [job for job in made if job.summary.get("folder") == str(store.settings.data_dir)]
+    last = next((job for job in here if job.kind == "validate" and not job.arguments.get("only")), None)
     if last is None:
-        yield Ask(text, False, "None was made yet.", "validate")
+        yield Ask(text, False, "Only quick or partial ones were made." if here else "None was made yet.", "validate")
     else:
-        yield Ask(text, last.summary.get("exit") == 0, _told(last, with_secrets), "validate")
-        moved = next((job for job in store.jobs.list(MOVES, 50, (DONE,)) if _moved(job)), None)
-        later = moved is not None and (moved.ended_at or "") > (last.ended_at or "")
-        told = f"There was a later {moved.kind}: validate again." if moved and later else "It is about what is there."
-        yield Ask(since, not later, told, "validate")
-    generations = Generations(store.side)
-    earlier = [one.name for one in generations.all() if not one.current]
-    told = f"{len(earlier)} earlier {'generation is' if len(earlier) == 1 else 'generations are'} kept."
-    yield Ask("An earlier state of the files can be put back", bool(earlier), told if earlier else "None is.", "export")
+        equal = last.summary.get("exit") == 0
+        yield Ask(text, equal, _told(last, with_secrets), "validate" if equal else "repair")
+        yield _since(store, last)
+    yield _way_back(store)
+
+
+def _since(store: Store, validation: Job) -> Ask:
+    """Whether a validation still is about what is there."""
+    text = "Nothing was moved or changed on one side only since"
+    moved = next((job for job in store.jobs.list(MOVES, 50, (DONE,)) if _moved(job)), None)
+    if moved is not None and (moved.ended_at or "") > (validation.ended_at or ""):
+        return Ask(text, False, f"There was a later {moved.kind}: validate again.", "validate")
+    if store.settings.data_backend != "sql":
+        return Ask(text, True, "Every change goes to both sides.")
+    if not store.captured():
+        return Ask(
+            text, None, "Without triggers nobody knows what changed in the database: validate again.", "validate"
+        )
+    with store.database.read() as connection:
+        changed = len(store.outbox.entities_since(connection, validation.summary.get("change", 0)))
+    if changed:
+        told = (
+            f"{changed} {'record was' if changed == 1 else 'records were'} changed in the database alone: export again."
+        )
+        return Ask(text, False, told, "export")
+    return Ask(text, True, "It is about what is there.")
+
+
+def _way_back(store: Store) -> Ask:
+    """Whether there is a generation from before the one in use. A folder as it was found counts if it held anything."""
+    text, generations = "An earlier state of the files can be put back", Generations(store.side)
+    names = [one.name for one in generations.all()]
+    current = generations.current()
+    older = names[names.index(current) + 1 :] if current in names else []
+    kept = [one for one in older if next((generations.folder / one).rglob("*.json*"), None)]
+    if kept:
+        return Ask(text, True, f"{len(kept)} earlier {'generation is' if len(kept) == 1 else 'generations are'} kept.")
+    if store.settings.data_backend == "json":
+        return Ask(text, False, "None is kept. Exports that are made in sql or dual mode leave them.")
+    return Ask(text, False, "None is kept: each export but the first leaves one.", "export")
 
 
 def _told(job: Job, with_secrets: bool) -> str:
@@ -174,18 +213,20 @@ def _told(job: Job, with_secrets: bool) -> str:
     when = f"{(job.ended_at or '')[:10]} {(job.ended_at or '')[11:16]} UTC"
     if summary.get("exit") == 0:
         return f"{summary.get('checked', 0):,} rows are the same on both sides ({when})."
-    parts = [
-        f"{summary.get('inconsistent') or 0:,} rows differ",
-        f"{summary.get('errors') or 0:,} cannot be read",
-        f"{summary.get('dangling') or 0:,} links lead nowhere",
-        f"{with_secrets * (summary.get('secrets') or 0):,} secrets do not decrypt",
-    ]
-    found = ", ".join(part for part in parts if not part.startswith("0 "))
+    counted = (
+        (summary.get("inconsistent"), "row differs", "rows differ"),
+        (summary.get("errors"), "cannot be read", "cannot be read"),
+        (summary.get("dangling"), "link leads nowhere", "links lead nowhere"),
+        (with_secrets and summary.get("secrets"), "secret does not decrypt", "secrets do not decrypt"),
+    )
+    found = ", ".join(f"{number:,} {one if number == 1 else many}" for number, one, many in counted if number)
     return f"{found or 'Not everything was as it should be'} ({when})."
 
 
 def _moved(job: Job) -> bool:
-    return not (job.summary.get("unchanged") or job.arguments.get("dry_run"))
+    if job.arguments.get("dry_run") or job.summary.get("unchanged"):
+        return False
+    return job.kind != "export" or bool(job.summary.get("switched"))
 
 
 def _cutover(store: Store) -> Iterator[Ask]:

@@ -1,7 +1,7 @@
 """What each kind of background work does: the functions that the commands call, and what is kept of what they say."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from store import Store, codec, rows
@@ -10,13 +10,14 @@ from store.export_report import ExportReport
 from store.exporting import export, roll_back
 from store.files.generations import Generations
 from store.files.layout import SHELVES
-from store.importing import import_json, plan_import
+from store.importing import ImportPlan, import_json, plan_import
 from store.jobs import Job, Outcome
 from store.mapping import MAPPINGS
 from store.mapping.messages import MESSAGES
 from store.progress import Progress
 from store.repair_plan import RepairPlan, plan_repair
 from store.repairing import repair
+from store.steps import Step
 from store.validation import Report, validate_all_data
 from store.validation.values import real_ids
 
@@ -79,12 +80,21 @@ def places(files: Mapping[str, tuple[int, str]]) -> dict[str, dict[str, int]]:
     return found
 
 
+def validate(store: Store, only: Sequence[str], quick: bool, progress: Progress) -> tuple[Report, Outcome]:
+    """Compare both sides; with what is kept of that: also which folder it was about, and the last change before it
+    that the outbox knows of."""
+    about = {"folder": str(store.settings.data_dir), "change": store.outbox.newest()}
+    report = validate_all_data(store, only=only, quick=quick, progress=progress)
+    outcome = of_report(report)
+    return report, Outcome(outcome.result, {**outcome.summary, **about}, outcome.error)
+
+
 def _validate(store: Store, arguments: dict[str, Any], progress: Progress) -> Outcome:
-    return of_report(validate_all_data(store, only=arguments.get("only", ()), progress=progress))
+    return validate(store, arguments.get("only", ()), False, progress)[1]
 
 
 def _quick_validate(store: Store, arguments: dict[str, Any], progress: Progress) -> Outcome:
-    return of_report(validate_all_data(store, only=arguments.get("only", ()), quick=True, progress=progress))
+    return validate(store, arguments.get("only", ()), True, progress)[1]
 
 
 def of_report(report: Report) -> Outcome:
@@ -138,16 +148,25 @@ def _import(store: Store, arguments: dict[str, Any], progress: Progress) -> Outc
         plan = plan_import(store, merge=merge)
     else:
         plan = import_json(store, merge=merge, progress=progress)
+    return of_import(plan)
+
+
+def of_import(plan: ImportPlan) -> Outcome:
+    """What was brought to the database, or would be."""
     summary = {name: len(getattr(plan, name)) for name in ("inserts", "updates", "problems")}
     return Outcome(_shortened({**plan.as_json(), "text": plan.as_text()}), summary)
 
 
 def _roll_back(store: Store, arguments: dict[str, Any], progress: Progress) -> Outcome:
-    name = str(arguments["generation"])
+    return put_back(store, str(arguments["generation"]))[1]
+
+
+def put_back(store: Store, name: str) -> tuple[Step, Outcome]:
+    """Put a generation in use; where both sides stand then."""
     before = Generations(store.side).current()
     step = roll_back(store, name)
     told = {"generation": name, "before": before, "step": step.sentence, "hint": step.hint}
-    return Outcome(told, told)
+    return step, Outcome(told, told)
 
 
 def _prune(store: Store, arguments: dict[str, Any], progress: Progress) -> Outcome:

@@ -10,7 +10,6 @@ from dashboard.commands.base import Group, json_option
 from dashboard.commands.telling import BY_COMMAND, print_json, told
 from store import Store, codec, work
 from store.errors import StoreError
-from store.validation import validate_all_data
 
 data = Group("data", help="The two sides, and what keeps them equal.")
 
@@ -60,9 +59,9 @@ def validate(models: tuple[str, ...], quick: bool, as_json: bool, report: Path |
     store: Store = current_app.extensions["tandem_store"]
     began = datetime.now(UTC)
     with told(quiet=as_json) as progress:
-        found = validate_all_data(store, only=models, quick=quick, progress=progress)
+        found, outcome = work.validate(store, models, quick, progress)
     kind = "quick-validate" if quick else "validate"
-    store.jobs.note(kind, {"only": list(models)}, BY_COMMAND, work.of_report(found), began)
+    store.jobs.note(kind, {"only": list(models)}, BY_COMMAND, outcome, began)
     if report:
         try:
             report.write_bytes(codec.dumps_pretty(found.as_json()) + b"\n")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import click
 from flask import current_app
+from flask.cli import with_appcontext
 
 from dashboard.commands.telling import BY_COMMAND, print_json, told
 from store import Store, exporting, importing, work
@@ -23,6 +24,7 @@ def _store() -> Store:
 
 @click.command("inventory")
 @_JSON
+@with_appcontext
 def inventory(as_json: bool) -> None:
     """Count all 23 models on both sides, and say how the database differs from Quilltap's schema 0.7.0."""
     taken = _store().inventory()
@@ -37,6 +39,7 @@ def inventory(as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Do everything but writing, and say what would change.")
 @click.option("--no-switch", is_flag=True, help="Make and check the generation, and do not put it in use.")
 @_JSON
+@with_appcontext
 def export(dry_run: bool, no_switch: bool, as_json: bool) -> None:
     """Write everything SQL has to a new generation of the JSON side, check it, and put it in use."""
     store, began = _store(), datetime.now(UTC)
@@ -57,14 +60,17 @@ def export(dry_run: bool, no_switch: bool, as_json: bool) -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be written.")
 @_JSON
+@with_appcontext
 def import_(merge: bool, dry_run: bool, as_json: bool) -> None:
     """Bring the JSON side to the database: every id, date and link returns."""
-    plan = importing.plan_import(_store(), merge=merge)
+    store, began = _store(), datetime.now(UTC)
+    plan = importing.plan_import(store, merge=merge)
     if not dry_run:
         if merge and not as_json:
             click.echo(plan.as_text())
         with told(quiet=as_json) as progress:
-            plan = importing.import_json(_store(), merge=merge, progress=progress)
+            plan = importing.import_json(store, merge=merge, progress=progress)
+        store.jobs.note("import", {"merge": merge}, BY_COMMAND, work.of_import(plan), began)
     if as_json:
         print_json(plan.as_json())
     else:
@@ -77,9 +83,10 @@ def import_(merge: bool, dry_run: bool, as_json: bool) -> None:
 @click.option("--only", multiple=True, metavar="MODEL", help="Only records of this model; may be given again.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be written.")
 @_JSON
+@with_appcontext
 def repair(source: Side, only: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     """Make the other side equal, record by record."""
-    store = _store()
+    store, began = _store(), datetime.now(UTC)
     with told(quiet=as_json) as progress:
         report = validate_all_data(store, only=only, progress=progress)
     plan = plan_repair(report.affected, source, store)
@@ -88,6 +95,7 @@ def repair(source: Side, only: tuple[str, ...], dry_run: bool, as_json: bool) ->
             click.echo(plan.as_text())
         with told(quiet=as_json) as progress:
             report = carry_out(store, plan, only=only, progress=progress)
+        store.jobs.note("repair", {"source": source, "only": list(only)}, BY_COMMAND, work.of_report(report), began)
     if as_json:
         print_json({"plan": plan.as_json(), **report.as_json()})
     else:
@@ -97,6 +105,7 @@ def repair(source: Side, only: tuple[str, ...], dry_run: bool, as_json: bool) ->
 
 @click.command()
 @_JSON
+@with_appcontext
 def generations(as_json: bool) -> None:
     """List the generations of the JSON side, the newest first."""
     found = Generations(_store().side).all()
@@ -112,9 +121,10 @@ def generations(as_json: bool) -> None:
 
 @click.command()
 @click.argument("generation", required=False)
+@with_appcontext
 def rollback(generation: str | None) -> None:
     """Put an earlier generation in use; without a name, the one before."""
-    store = _store()
+    store, began = _store(), datetime.now(UTC)
     all_of_them = Generations(store.side)
     if generation is None:
         names = [one.name for one in all_of_them.all()]
@@ -123,7 +133,8 @@ def rollback(generation: str | None) -> None:
         if not older:
             raise click.ClickException("There is no earlier generation. List them with: data generations")
         generation = older[0]
-    step = exporting.roll_back(store, generation)
+    step, outcome = work.put_back(store, generation)
+    store.jobs.note("rollback", {"generation": generation}, BY_COMMAND, outcome, began)
     click.echo(f"In use: {generation}. {step.sentence} {step.hint}".rstrip())
 
 

@@ -25,14 +25,15 @@ class Way:
 WAYS: Final[dict[By, Way]] = {
     "inventory": Way(command="flask --app app data inventory"),
     "schema": Way(command="npx prisma migrate deploy"),
-    "secrets": Way("See the API keys", "keys.index_view", command="flask --app app secrets check"),
-    "export": Way("Export", "exports.index", command="flask --app app data export"),
-    "fill": Way("Write the JSON side from SQL", "admin.index"),
+    "secrets": Way("API keys", "keys.index_view", command="flask --app app secrets check"),
+    "export": Way("Exports", "exports.index", command="flask --app app data export"),
+    "fill": Way("Home", "admin.index"),
     "public": Way(setting="PUBLIC_DIR=…/public"),
     "dual": Way(setting="DATA_BACKEND=dual"),
     "json": Way(setting="DATA_BACKEND=json"),
     "capture": Way(command="flask --app app data capture on"),
-    "validate": Way("Validate", "validation.index", command="flask --app app data validate"),
+    "validate": Way("Validation", "validation.index", command="flask --app app data validate"),
+    "repair": Way("Validation", "validation.index", command="flask --app app data repair --from sql|json"),
 }
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from store import capture
 from store.database import Database, create_tables, translated
-from store.errors import DatabaseError, LockedError, ReadOnlyError, UnreadableError
+from store.errors import DatabaseError, DatabaseHeldError, LockedError, ReadOnlyError, UnreadableError
 from store.files import behind, intake, logs
 from store.files.intake import LOG, SETTLED_NS, Intake, own_changes, unreadable
 from store.files.layout import SHELVES
@@ -73,8 +73,9 @@ class JsonIndex:
                     capture.install(connection)
                 if version in (None, VERSION):
                     return database
-            except DatabaseError:
-                if attempt == 2:
+            except DatabaseError as error:
+                if attempt == 2 or isinstance(error, DatabaseHeldError):  # that one may be filling it
+                    database.close()
                     raise
             # Another version's, or damaged: it is only derived.
             database.close()
@@ -130,7 +131,7 @@ class JsonIndex:
             with self._without_foreign_keys() as connection:
                 taking = Intake(self._side, connection)
                 with own_changes(connection, self.database.own.outbox, taking):
-                    if first := taking.is_first():  # then there is much to take in, and no change of it to be noted
+                    if first := taking.is_first():  # then there may be much, and no change of it is to be noted
                         capture.remove(connection)
                     taking.take_in()
                     if first:

@@ -84,9 +84,14 @@ class Intake:
         self.changed: dict[Entity, None] = {}
 
     def is_first(self) -> bool:
-        """Whether nothing was ever taken in."""
-        found = (sa.select(sa.literal(1)).select_from(one).limit(1) for one in (files, entries, unreadable, messages))
-        return all(self._connection.execute(one).first() is None for one in found)
+        """Whether nothing was ever taken in, and now something is there."""
+        known = (sa.select(sa.literal(1)).select_from(one).limit(1) for one in (files, entries, unreadable, messages))
+        return all(self._connection.execute(one).first() is None for one in known) and any(
+            True for kind in (*_FIRST_KINDS, LOG) for _ in self._present(kind)
+        )
+
+    def _present(self, kind: str) -> Iterator[tuple[str, Signature]]:
+        return self._side.log_files() if kind == LOG else self._side.files(kind)
 
     def doubt(self, kind: str, record_id: str) -> None:
         """Read the files of this record anew, whatever is known of them: somebody else changed its rows."""
@@ -106,7 +111,7 @@ class Intake:
             known[row.path] = row
             mine.setdefault(row.kind, set()).add(row.path)
         for kind in (*_FIRST_KINDS, LOG):
-            present = dict(self._side.log_files() if kind == LOG else self._side.files(kind))
+            present = dict(self._present(kind))
             for path in mine.get(kind, set()) - present.keys():
                 self._forget(kind, path)
             changed = [
@@ -229,6 +234,7 @@ class Intake:
         self._add_messages(path, chat_id, logs.scan(log, path, data))
         if log.bad:  # only then is it worth a look at what the index says: it may be what a crash left
             self._connection.execute(sa.delete(messages).where(messages.c.chatId == chat_id))
+            self._connection.execute(sa.delete(unreadable).where(unreadable.c.path == path))
             log, known_good = logs.Log(), self._side.known_good(chat_id)
             self._add_messages(path, chat_id, logs.scan(log, path, data, known_good))
         for bad in log.bad:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from store import Store, phases, work
+from store import Store, open_store, phases, work
 from store.jobs import Outcome
 from store.phases import PHASES, Phase
-from tests.factories import make_character, make_image, open_test_store
+from tests.factories import make_character, make_image, open_test_store, settings_for
 
 WAYS = {
     "inventory": "An inventory was taken",
@@ -18,6 +18,9 @@ WAYS = {
     "validate": "A validation of everything found both sides equal",
     "json": "The files are what counts",
 }
+
+
+SINCE = "Nothing was moved or changed on one side only since"
 
 
 def asks(store: Store) -> dict[str, tuple[bool | None, str]]:
@@ -62,9 +65,9 @@ def test_from_a_database_to_files(tmp_path: Path) -> None:
     do(store, "validate", only=["User"])
     assert WAYS["validate"] not in fulfilled(store), "of one model alone it says too little"
     do(store, "validate")
-    assert {WAYS["validate"], "Nothing was moved since"} <= fulfilled(store)
+    assert {WAYS["validate"], SINCE} <= fulfilled(store)
     do(store, "export")  # without a change
-    assert "Nothing was moved since" in fulfilled(store)
+    assert SINCE in fulfilled(store)
     make_character(store)
     store.close()
 
@@ -83,14 +86,14 @@ def test_what_was_moved_later_has_to_be_validated_anew(tmp_path: Path) -> None:
     make_character(store)
     do(store, "export")
     do(store, "validate")
-    assert "Nothing was moved since" in fulfilled(store)
+    assert SINCE in fulfilled(store)
     make_character(store)
     do(store, "export")
     told = asks(store)
-    assert told["Nothing was moved since"] == (False, "There was a later export: validate again.")
-    assert told["An earlier state of the files can be put back"] == (True, "2 earlier generations are kept.")
+    assert told[SINCE] == (False, "There was a later export: validate again.")
+    assert told["An earlier state of the files can be put back"] == (True, "1 earlier generation is kept.")
     do(store, "validate")
-    assert "Nothing was moved since" in fulfilled(store)
+    assert SINCE in fulfilled(store)
     store.close()
 
 
@@ -102,7 +105,7 @@ def test_a_validation_that_found_something_says_what(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes().replace(b"Alice", b"Malice"))
     do(store, "validate")
     done, told = asks(store)[WAYS["validate"]]
-    assert (done, told.startswith("1 rows differ (")) == (False, True), told
+    assert (done, told.startswith("1 row differs (")) == (False, True), told
     store.close()
 
 
@@ -130,6 +133,48 @@ def test_what_is_in_the_way_is_told(tmp_path: Path) -> None:
     assert seen["Both sides belong together"][0] is False
     assert "The database holds records, the JSON side none." in seen["Both sides belong together"][1]
     dual.close()
+
+
+def test_what_is_edited_in_the_database_alone_makes_a_validation_old(tmp_path: Path) -> None:
+    store = open_test_store(tmp_path, backend="sql")
+    alice = make_character(store)
+    do(store, "export")
+    do(store, "validate")
+    assert asks(store)[SINCE] == (True, "It is about what is there.")
+    store.characters.update(alice.id, {"title": "Another"})
+    assert asks(store)[SINCE] == (False, "1 record was changed in the database alone: export again.")
+    do(store, "export")
+    do(store, "validate")
+    assert asks(store)[SINCE][0]
+    store.capture_off()
+    assert asks(store)[SINCE][0] is None
+    store.close()
+    elsewhere = open_store(settings_for(tmp_path, backend="sql", data_dir=tmp_path / "other"), follow=False)
+    assert asks(elsewhere)[WAYS["validate"]] == (False, "None was made yet."), "of these files"
+    elsewhere.close()
+
+
+def test_the_empty_folder_of_before_the_first_export_is_no_way_back(tmp_path: Path) -> None:
+    store = open_test_store(tmp_path, backend="sql")
+    make_character(store)
+    do(store, "export")
+    text = "An earlier state of the files can be put back"
+    assert asks(store)[text] == (False, "None is kept: each export but the first leaves one.")
+    make_character(store)
+    do(store, "export")
+    assert asks(store)[text] == (True, "1 earlier generation is kept.")
+    store.close()
+
+
+def test_only_quick_looks_are_no_validation(tmp_path: Path) -> None:
+    store = open_test_store(tmp_path, backend="sql")
+    make_character(store)
+    do(store, "export")
+    do(store, "quick-validate")
+    assert asks(store)[WAYS["validate"]] == (False, "Only quick or partial ones were made.")
+    (tmp_path / "data.tandem/inventories").write_bytes(b"no folder")
+    assert asks(store)[WAYS["inventory"]] == (False, "The folder of inventories cannot be listed.")
+    store.close()
 
 
 def test_open_and_done_are_counted() -> None:

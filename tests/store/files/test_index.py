@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from store import Store
-from tests.factories import files_below, make_character, make_tag
+from store import Store, capture, database
+from store.errors import DatabaseHeldError
+from store.files import logs
+from tests.factories import files_below, make_character, make_tag, put
 from tests.store.files.conftest import Opener
+from tests.store.files.lines_of_chats import FIRST, PATH, SECOND
 
 
 @pytest.fixture
@@ -107,3 +110,51 @@ def test_both_stores_of_a_folder_may_use_one_index(opener: Opener, index: Path) 
     remove(index)
     make_tag(two, name="more")
     assert len(one.tags.find_all()) == len(two.tags.find_all()) == 5
+
+
+def test_one_that_another_process_holds_is_not_taken_for_damaged(
+    opener: Opener, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_tag(opener())
+    held, inode = sqlite3.connect(index, isolation_level=None), index.stat().st_ino
+    held.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr(database, "BUSY_MS", 50)
+    with pytest.raises(DatabaseHeldError):
+        opener()
+    held.execute("ROLLBACK")
+    held.close()
+    assert index.stat().st_ino == inode
+    assert len(opener().tags.find_all()) == 1
+
+
+def test_a_look_at_an_empty_folder_writes_nothing(opener: Opener, index: Path) -> None:
+    store = opener()
+    store.index.refresh(full=True)
+    reader = sqlite3.connect(index)
+    before = reader.execute("PRAGMA schema_version").fetchall()
+    for _ in range(3):
+        store.index.refresh(full=True)
+    assert reader.execute("PRAGMA schema_version").fetchall() == before
+    reader.close()
+
+
+def test_after_the_first_filling_every_trigger_is_in_place(opener: Opener, index: Path) -> None:
+    first = opener()
+    make_character(first, tags=[make_tag(first).id])
+    first.close()
+    remove(index)
+    store = opener()
+    assert len(store.tags.find_all()) == 1
+    with store.index.database.read() as connection:
+        assert capture.missing(connection) == []
+
+
+def test_a_message_that_is_refused_beside_a_bad_line_is_told_once(opener: Opener, data: Path) -> None:
+    put(data, PATH, logs.line(FIRST))
+    put(data, "chats/00000000-0000-4000-8000-0000000000ff.jsonl", logs.line(FIRST) + b"{\n" + logs.line(SECOND))
+    put(data, "chats/00000000-0000-4000-8000-0000000000fe.jsonl", logs.line(FIRST) + b"{\n" + logs.line(SECOND))
+    store = opener()
+    store.index.refresh(full=True)
+    reasons = [(problem.path, problem.reason) for problem in store.index.problems()]
+    assert len(reasons) == len(set(reasons))
+    assert any("another chat's message" in reason for _, reason in reasons), reasons
