@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from store import Store
 from store.database import Database
-from tests.factories import with_driver
+from tests.factories import open_test_store, with_driver
 from tests.postgres import PostgresServer
-from tests.store.helped import Helped, help_with_little
+from tests.store.helped import Helped, fill_with_chats, help_with_little
 from tests.store.houses import House
 
 
@@ -56,3 +57,12 @@ def house(tmp_path: Path) -> Iterator[Callable[..., House]]:
 def helped(monkeypatch: pytest.MonkeyPatch) -> Helped:
     """Even little work has a helper, and this process leaves it time to take some."""
     return help_with_little(monkeypatch)
+
+
+@pytest.fixture
+def store_with_chats(tmp_path: Path) -> Iterator[Store]:
+    """Some chats in SQL, and nothing in the files."""
+    opened = open_test_store(tmp_path, backend="sql")
+    fill_with_chats(opened)
+    yield opened
+    opened.close()

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +23,14 @@ from tests.factories import (
     open_test_store,
     settings_for,
 )
-from tests.store.helped import CHATS, Helped, fill_with_chats, made, write_something
+from tests.store.helped import CHATS, Helped, made, write_something
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """Some chats in SQL, and nothing in the files."""
-    opened = open_test_store(tmp_path, backend="sql")
-    fill_with_chats(opened)
-    yield opened
-    opened.close()
+def store(store_with_chats: Store) -> Store:
+    return store_with_chats
 
 
 def told_of(store: Store, report: Any) -> Any:

@@ -7,7 +7,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +28,14 @@ from tests.factories import (
     open_test_store,
     settings_for,
 )
-from tests.store.helped import CHATS, MAKE, WAIT_S, Helped, fill_with_chats, made
+from tests.store.helped import CHATS, MAKE, WAIT_S, Helped, made
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """Some chats in SQL, and nothing in the files."""
-    opened = open_test_store(tmp_path, backend="sql")
-    fill_with_chats(opened)
-    yield opened
-    opened.close()
+def store(store_with_chats: Store) -> Store:
+    return store_with_chats
 
 
 # ------------------------------------------------------------------ what may become of it
