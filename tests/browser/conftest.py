@@ -13,7 +13,7 @@ expect.set_options(timeout=20_000)  # a busy machine is slow, not wrong
 
 
 @pytest.fixture(scope="session")
-def signed_in() -> dict[tuple[str, str], StorageState]:
+def signed_in() -> dict[tuple[Path, str], StorageState]:
     """Who came in to which Tandem, with the cookie they got."""
     return {}
 
@@ -47,11 +47,11 @@ def furnished(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture
-def enter(new_page: Callable[..., Page], signed_in: dict[tuple[str, str], StorageState]) -> Callable[..., Page]:
+def enter(new_page: Callable[..., Page], signed_in: dict[tuple[Path, str], StorageState]) -> Callable[..., Page]:
     """Shows somebody the home page, in a window with Playwright's options; signs in where that was not done yet."""
 
     def come_in(tandem: Running, name: str = "ada", **options: object) -> Page:
-        who = (tandem.address, name)
+        who = (tandem.folder, name)  # not its address: another may get the same port later
         page = new_page(**{"viewport": {"width": 1280, "height": 800}, "storage_state": signed_in.get(who), **options})
         if who not in signed_in:
             page.goto(f"{tandem.address}/login")

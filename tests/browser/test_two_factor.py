@@ -58,7 +58,9 @@ def test_a_second_factor_is_set_up_and_lets_in_by_app_and_by_recovery_code(furni
     first = int(time.time()) // 30
     page.get_by_label("Code that the app shows now").fill(app.generate_otp(first))
     page.get_by_role("button", name="Switch it on").click()
-    codes = page.locator("ol.codes code").all_inner_texts()
+    shown = page.locator("ol.codes code")
+    expect(shown).to_have_count(10)
+    codes = shown.all_inner_texts()
     assert len(set(codes)) == 10
     with page.expect_download() as download:
         page.get_by_role("button", name="Download").click()
