@@ -1,6 +1,7 @@
 """Tandem: a dashboard for Quilltap's data. ``python app.py`` serves it; ``flask --app app`` has its commands."""
 
 import errno
+import gc
 import logging
 import os
 import signal
@@ -96,6 +97,7 @@ def main() -> None:
         if store.settings.jobs == "embedded":
             workshop.open()
         print(_welcome(app, store.settings), flush=True)
+        gc.freeze()  # what is there now stays: the collector need not look through it in the middle of a request
         server.run()  # comes back after Ctrl-C and SIGTERM, when the requests under way are answered
         for channel in list(server.active_channels.values()):
             channel.close()  # browsers keep theirs open

@@ -118,12 +118,14 @@ def hands(database: Database, system: System, lock: Handle | None = None) -> Ite
     if much and type(system) is System and _is_python() and _processors() > 1 and (target := database.for_others()):
         with contextlib.suppress(OSError):
             helper = Helping(target, lock)
-    if much:
-        gc.freeze()  # else all that the program is made of is looked through again and again
+    # Else all that the program is made of is looked through again and again; a server has seen to that at its start.
+    freezes = much and not gc.get_freeze_count()
+    if freezes:
+        gc.freeze()
     try:
         yield Hands(system, helper)
     finally:
-        if much:
+        if freezes:
             gc.unfreeze()
         if helper:
             helper.close()

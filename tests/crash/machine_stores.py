@@ -5,7 +5,6 @@ Time and chance are frozen for each operation, so that whatever differs afterwar
 
 import contextlib
 import copy
-import gc
 import random
 import re
 import shutil
@@ -242,9 +241,7 @@ class Three:
                 steps.begin(kill.stop, looks=False)
                 operation(store)
 
-        gc.freeze()  # what is there now is not copied into the child
         code = run_apart(work)
-        gc.unfreeze()
         assert code in (0, KILLED), f"{operation}, {kill}: the child failed, see what it printed"
         self.open(kill.backend)
         return code

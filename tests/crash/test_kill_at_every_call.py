@@ -5,7 +5,6 @@ The page cache survives a kill, so this proves order and repetition; what a powe
 
 import contextlib
 import functools
-import gc
 import itertools
 import json
 import os
@@ -183,14 +182,6 @@ def told(where: str) -> Iterator[None]:
         yield
     except AssertionError as error:
         raise AssertionError(f"{where}: {error}") from error
-
-
-@pytest.fixture(autouse=True)
-def cheap_forks() -> Iterator[None]:
-    """Leave what is there now out of the collector, so that a child does not copy all of it."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 # One of each shape on both backends: one file, several with one that goes, an append, and a user who changes places; of

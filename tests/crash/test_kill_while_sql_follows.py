@@ -4,11 +4,10 @@ The files count, so nothing of this changes them. What a power cut may take from
 from SQL, is put back to how it was: then SQL holds what no file says, and has to be set right as well.
 """
 
-import gc
 import itertools
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -33,14 +32,6 @@ from tests.factories import lay_database
 pytestmark = pytest.mark.slow
 FOLLOWED = ("character-update", "message-add", "tag-delete", "user-delete")
 DONE = "done"  # the world after the operation, before SQL follows
-
-
-@pytest.fixture(autouse=True)
-def cheap_forks() -> Iterator[None]:
-    """Leave what is there now out of the collector, so that a child does not copy all of it."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture

@@ -33,10 +33,9 @@ from tests.crash.rotating_world import (
 from tests.crash.secrets_reader import Expected, in_bytes, in_files, in_sql, peppers_in
 from tests.crash.secrets_reader import opened as opened_by_hand
 from tests.crash.stops import SteppedSystem, Steps, ended, start_apart
-from tests.crash.test_kill_at_every_call import Rehearsal, cheap_forks
+from tests.crash.test_kill_at_every_call import Rehearsal
 from tests.crash.test_power_cut import Moments
 
-__all__ = ["cheap_forks"]  # a fixture that every test here uses
 pytestmark = pytest.mark.slow
 
 
