@@ -1,7 +1,9 @@
 """Making SQL hold records as they are given: inserted, brought up to date or deleted, whatever order they come in."""
 
+import itertools
 import logging
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -181,8 +183,8 @@ class Giving:
     def _insert_new(self, entities: list[Entity], tables: Callable[[Mapping], list[sa.Table]]) -> list[Entity]:
         """Insert what SQL does not have, all of a kind at once; what is left: where SQL refuses any, one by one."""
         left = [one for one in entities if one in self._old]
-        for kind in KINDS:
-            new = [one for one in entities if one[0] == kind and one not in self._old]
+        for kind, several in itertools.groupby(entities, key=itemgetter(0)):  # they are in the order of kinds
+            new = [one for one in several if one not in self._old]
             try:
                 with self._connection.begin_nested():
                     for table in tables(GIVEN[kind]):

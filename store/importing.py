@@ -96,33 +96,26 @@ class _Import:
             changed = identity.changed_ids(files, sql)
             plan.problems += [identity.refusal(new, old) for new, old in changed.items()]
             for kind in KINDS:
-                ids = set(_ids(files, kind))
-                extra = len(set(_ids(sql, kind)) - ids)
-                if extra:
+                here, there = set(_ids(files, kind)), set(_ids(sql, kind))
+                if extra := len(there - here):
                     plan.only_sql[kind] = extra
-                wanted[kind] = []
-                self._progress.phase(f"Comparing {kind} records", len(ids), share=0.4 / len(KINDS))
-                for some in rows.chunks(sorted(ids)):
-                    self._compare(plan, wanted[kind], kind, files, sql, some)
+                changes: list[str] = []
+                self._progress.phase(f"Comparing {kind} records", len(here & there), share=0.4 / len(KINDS))
+                for some in rows.chunks(sorted(here & there)):
+                    changes += self._differing(kind, files, sql, some)
                     self._progress.step(len(some))
+                plan.inserts += [(kind, one) for one in sorted(here - there)]
+                plan.updates += [(kind, one) for one in changes]
+                plan.unchanged += len(here & there) - len(changes)
+                wanted[kind] = sorted([*(here - there), *changes])
         plan.inserts = [one for one in plan.inserts if one[0] != "user" or one[1] not in changed]
         wanted["user"] = [one for one in wanted["user"] if one not in changed]
         return plan, wanted
 
     @staticmethod
-    def _compare(
-        plan: ImportPlan, wanted: list[str], kind: str, files: Connection, sql: Connection, some: list[str]
-    ) -> None:
+    def _differing(kind: str, files: Connection, sql: Connection, some: list[str]) -> list[str]:
         here, there = rows.load(files, GIVEN[kind], some), rows.load(sql, GIVEN[kind], some)
-        for one in some:
-            if one not in there:
-                plan.inserts.append((kind, one))
-            elif rows.differ(GIVEN[kind], there[one], here[one]):
-                plan.updates.append((kind, one))
-            else:
-                plan.unchanged += 1
-                continue
-            wanted.append(one)
+        return [one for one in some if rows.differ(GIVEN[kind], there[one], here[one])]
 
     def run(self) -> ImportPlan:
         store = self._store

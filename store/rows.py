@@ -55,7 +55,8 @@ def _read_judged(
     tables = [child.table for child in children]
     told = list(zip(tables, read(connection, *((one, {"ids": ids}) for one in asked)), strict=True))
     sound = judge and all(are_sound(table, list(zip(*found, strict=True))) for table, found in told if found)
-    return [[dict(zip(table.c.keys(), row, strict=True)) for row in found] for table, found in told], sound
+    named = ((table.c.keys(), found) for table, found in told)
+    return [[dict(zip(names, row, strict=True)) for row in found] for names, found in named], sound
 
 
 def of(connection: Connection, child: Child, ids: Sequence[str]) -> list[Row]:
@@ -126,11 +127,11 @@ def all_ids(connection: Connection, mapping: Mapping) -> list[str]:
     return [one for one in connection.scalars(sa.select(mapping.main.c[mapping.key])).all() if is_sound(one)]
 
 
-def insert(connection: Connection, mapping: Mapping, rows: Rows) -> None:
-    """Write a new record."""
+def insert(connection: Connection, mapping: Mapping, *records: Rows) -> None:
+    """Write new records of a noun."""
     for table in (mapping.main, *(child.table for child in mapping.children)):
-        if rows.get(table.name):
-            connection.execute(sa.insert(table), rows[table.name])
+        if mine := [row for record in records for row in record.get(table.name, ())]:
+            connection.execute(sa.insert(table), mine)
 
 
 def save(connection: Connection, mapping: Mapping, old: Rows, new: Rows) -> None:

@@ -22,7 +22,7 @@ from store.files.replace import Append, Write
 from store.files.shelves import Entity, Entry, read_with_signature
 from store.files.side import JsonSide, record_of
 from store.files.system import Signature
-from store.mapping import MAPPINGS, Child, Row
+from store.mapping import MAPPINGS, Child, Row, Rows
 from store.mapping.base import with_owner
 from store.mapping.messages import MESSAGES
 from store.statements import Statement
@@ -81,6 +81,7 @@ class Intake:
     def __init__(self, side: JsonSide, connection: Connection) -> None:
         self._side, self._connection = side, connection
         self._is_first = False
+        self._waiting: list[tuple[str, Entry]] = []  # read, and not yet added
         self.changed: dict[Entity, None] = {}
 
     def is_first(self) -> bool:
@@ -122,6 +123,7 @@ class Intake:
             # A record may have gone from one of them to another: what they held goes first.
             for path in [path for path in changed if not self._is_as_it_was(kind, path, known.get(path))]:
                 self._read_anew(kind, path)
+            self._add_waiting()
 
     def knows(self, path: str) -> bool:
         """Whether a file is still the one that was taken in; a missing one, when none was. Raises OSError."""
@@ -197,30 +199,49 @@ class Intake:
 
     def _read(self, kind: str, path: str, data: bytes, problem: UnreadableError | None) -> None:
         found, bad = SHELVES[kind].parse(path, data) if problem is None else ([], [(None, problem)])
-        bad += [(entry.id, taken) for entry in found if (taken := self._add(path, entry))]
         for record_id, reason in bad:
             self._note_bad(path, kind, record_id, reason)
+        self._waiting += [(path, entry) for entry in found]
+        if len(self._waiting) >= rows.CHUNK:
+            self._add_waiting()
 
     def _note_bad(self, path: str, kind: str, record_id: str | None, problem: UnreadableError) -> None:
         values = {"path": path, "kind": kind, "id": record_id, "line": problem.line, "reason": problem.reason}
         self._connection.execute(sa.insert(unreadable).values(values))
 
-    def _add(self, path: str, entry: Entry) -> UnreadableError | None:
-        mapping, connection = MAPPINGS[entry.kind], self._connection
-        self.changed[entry.kind, entry.id] = None
+    def _add_waiting(self) -> None:
+        """Add what was read, all at once; where any of it cannot be, one by one, so that it stops no other."""
+        waiting, self._waiting = self._waiting, []
         try:
-            with connection.begin_nested():
-                if not mapping.derived:
-                    made = mapping.to_rows(record_of(entry))
-                    if made[mapping.main.name][0].get("userId", "") is None:  # an API key as Quilltap writes it
-                        made = with_owner(made, connection.scalar(_OLDEST_USER))
-                    rows.insert(connection, mapping, made)
-                connection.execute(sa.insert(entries).values(kind=entry.kind, id=entry.id, path=path))
+            if waiting:
+                self._add(waiting)
         except IntegrityError:
-            called = mapping.document.called(entry.record)  # which tells no token
-            problem = f"{called[0].lower()}{called[1:]} takes an id or a name that another record has"
-            return UnreadableError(path, problem)
-        return None
+            for path, entry in waiting:
+                try:
+                    self._add([(path, entry)])
+                except IntegrityError:
+                    called = MAPPINGS[entry.kind].document.called(entry.record)  # which tells no token
+                    problem = f"{called[0].lower()}{called[1:]} takes an id or a name that another record has"
+                    self._note_bad(path, SHELVES[entry.kind].kinds[0], entry.id, UnreadableError(path, problem))
+
+    def _add(self, several: list[tuple[str, Entry]]) -> None:
+        """Add all of it or, when IntegrityError is raised, nothing."""
+        connection = self._connection
+        made: dict[str, list[Rows]] = {}
+        for _, entry in several:
+            self.changed[entry.kind, entry.id] = None
+            mapping = MAPPINGS[entry.kind]
+            if not mapping.derived:
+                made.setdefault(entry.kind, []).append(mapping.to_rows(record_of(entry)))
+        with connection.begin_nested():
+            for kind, records in made.items():
+                main = MAPPINGS[kind].main.name
+                for place, record in enumerate(records):
+                    if record[main][0].get("userId", "") is None:  # an API key as Quilltap writes it
+                        records[place] = with_owner(record, connection.scalar(_OLDEST_USER))
+                rows.insert(connection, MAPPINGS[kind], *records)
+            told = [{"kind": entry.kind, "id": entry.id, "path": path} for path, entry in several]
+            connection.execute(sa.insert(entries), told)
 
     # ------------------------------------------------------------------ chats' files
     def _read_log(self, path: str, data: bytes, problem: UnreadableError | None) -> None:
