@@ -149,6 +149,22 @@ def test_after_the_first_filling_every_trigger_is_in_place(opener: Opener, index
         assert capture.missing(connection) == []
 
 
+def test_a_record_that_takes_the_name_of_another_is_told_and_stops_no_neighbour(opener: Opener, data: Path) -> None:
+    first = opener()
+    kept = [make_character(first, tags=[make_tag(first, name=name).id], name=name) for name in ("Elf", "Fox", "Owl")]
+    first.close()
+    remove(data.with_name("data.tandem") / "index.sqlite")
+    for name in ("name", "nameLower"):
+        there = (data / "tags/tags.json").read_text()
+        put(data, "tags/tags.json", there.replace(f'"{name}": "Fox"', f'"{name}": "Elf"').replace('"fox"', '"elf"'))
+    store = opener()
+    assert [tag.name for tag in store.tags.find_all()] == ["Elf", "Owl"]
+    (problem,) = store.index.problems()
+    assert "tag “Elf”" in problem.reason
+    assert "takes an id or a name that another record has" in problem.reason
+    assert {one.name: one.tags for one in store.characters.find_all()} == {one.name: one.tags for one in kept}
+
+
 def test_a_message_that_is_refused_beside_a_bad_line_is_told_once(opener: Opener, data: Path) -> None:
     put(data, PATH, logs.line(FIRST))
     put(data, "chats/00000000-0000-4000-8000-0000000000ff.jsonl", logs.line(FIRST) + b"{\n" + logs.line(SECOND))
