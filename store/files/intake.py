@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, insert
@@ -70,9 +71,16 @@ _NOTED = Statement(
 )
 
 
-def signature_of(row: sa.Row[tuple[object, ...]]) -> Signature:
-    """What a row of ``files`` knows a file by."""
-    return Signature(row.mtime_ns, row.size, row.inode)
+_TAKEN = Statement(
+    lambda _: sa.select(files.c.kind, files.c.path, files.c.digest, *map(files.c.get, Signature._fields))
+)
+
+
+class _Known(NamedTuple):
+    """What a file was when it was taken in."""
+
+    signature: Signature
+    digest: str
 
 
 class Intake:
@@ -106,20 +114,14 @@ class Intake:
     def take_in(self) -> None:
         """Look at every file, and read what is not as it was."""
         self._is_first = self.is_first()
-        known: dict[str, sa.Row[tuple[object, ...]]] = {}
-        mine: dict[str, set[str]] = {}
-        for row in self._connection.execute(sa.select(files)):
-            known[row.path] = row
-            mine.setdefault(row.kind, set()).add(row.path)
+        taken: dict[str, dict[str, _Known]] = {}
+        for kind, path, digest, *signature in _TAKEN.read(self._connection):
+            taken.setdefault(kind, {})[path] = _Known(Signature(*signature), digest)
         for kind in (*_FIRST_KINDS, LOG):
-            present = dict(self._present(kind))
-            for path in mine.get(kind, set()) - present.keys():
+            known, present = taken.get(kind, {}), dict(self._present(kind))
+            for path in known.keys() - present.keys():
                 self._forget(kind, path)
-            changed = [
-                path
-                for path, signature in present.items()
-                if path not in known or signature_of(known[path]) != signature
-            ]
+            changed = [path for path, now in present.items() if path not in known or known[path].signature != now]
             # A record may have gone from one of them to another: what they held goes first.
             for path in [path for path in changed if not self._is_as_it_was(kind, path, known.get(path))]:
                 self._read_anew(kind, path)
@@ -133,16 +135,16 @@ class Intake:
         except FileNotFoundError:
             return row is None
         if row is None or row.mtime_ns:
-            return row is not None and signature_of(row) == current
+            return row is not None and (row.mtime_ns, row.size, row.inode) == current
         found = None
         with contextlib.suppress(UnreadableError):
             found = read_with_signature(self._side.system, self._side.data_dir, path)
         return found is not None and _digest(found[0]) == row.digest
 
     # ------------------------------------------------------------------ one file
-    def _is_as_it_was(self, kind: str, path: str, known: sa.Row[tuple[object, ...]] | None) -> bool:
+    def _is_as_it_was(self, kind: str, path: str, known: _Known | None) -> bool:
         """Whether the file holds what it held, or still cannot be read; otherwise what it held is forgotten."""
-        refused = known is not None and (known.mtime_ns, known.size, known.inode) == _REFUSED
+        refused = known is not None and known.signature == _REFUSED
         if known is not None and (known.digest or refused):
             try:
                 found = read_with_signature(self._side.system, self._side.data_dir, path)
