@@ -3,7 +3,7 @@
 import contextlib
 import functools
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -130,8 +130,10 @@ def all_ids(connection: Connection, mapping: Mapping) -> list[str]:
 def insert(connection: Connection, mapping: Mapping, *records: Rows) -> None:
     """Write new records of a noun."""
     for table in (mapping.main, *(child.table for child in mapping.children)):
-        if mine := [row for record in records for row in record.get(table.name, ())]:
-            connection.execute(sa.insert(table), mine)
+        mine = (row for record in records for row in record.get(table.name, ()))
+        # SQLAlchemy takes the columns from the first row: what that lacks would be left out of all.
+        for _, alike in groupby(mine, key=dict.keys):
+            connection.execute(sa.insert(table), list(alike))
 
 
 def save(connection: Connection, mapping: Mapping, old: Rows, new: Rows) -> None:

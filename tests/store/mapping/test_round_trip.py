@@ -238,3 +238,18 @@ def test_a_real_database_gives_back_what_it_was_given(kind: str, database: Datab
             again = rows.load(connection, mapping, [record_id])[record_id]
             assert exactly(own(mapping, again)) == exactly(own(mapping, before))
             transaction.rollback()
+
+
+def test_what_the_first_of_several_records_lacks_the_others_keep(database: Database) -> None:
+    mapping = ALL["character"]
+    dated = {"createdAt": "2025-01-01T00:00:00.000Z", "updatedAt": "2025-01-01T00:00:00.000Z"}
+    texts = dict.fromkeys(("description", "personality", "scenario", "firstMessage"), "…")
+    alike = {"userId": POOL["users"][0], "isFavorite": False, **texts, **dated}
+    told = [{**alike, "id": "one", "name": "One"}, {**alike, "id": "two", "name": "Two", "title": "Dr"}]
+    with database.engine.connect() as connection:
+        connection = connection.execution_options(tandem_write=True)
+        with connection.begin() as transaction:
+            rows.insert(connection, mapping, *({"characters": [row]} for row in told))
+            stored = rows.load(connection, mapping, ["one", "two"])
+            transaction.rollback()
+    assert [stored[one]["characters"][0]["title"] for one in ("one", "two")] == [None, "Dr"]
