@@ -88,6 +88,8 @@ def _start_logging(verbose: bool) -> None:
 
 def main() -> None:
     """Serve Tandem until Ctrl-C or SIGTERM. Prints one line: the address to open."""
+    if sys.argv[1:]:  # else who mistypes a command would wait for a server
+        sys.exit("python app.py serves Tandem and takes no words after it. Commands begin with: flask --app app")
     app = create_app()
     store: Store = app.extensions["tandem_store"]
     workshop: jobs.Workshop = app.extensions["tandem_workshop"]

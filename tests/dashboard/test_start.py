@@ -85,6 +85,13 @@ def test_wrong_settings_are_told_in_one_sentence(tmp_path: Path, command: list[s
     assert "hunter2" not in result.stderr
 
 
+def test_words_after_the_program_are_no_command(tmp_path: Path) -> None:
+    result = run(tmp_path, "app.py", "data", "validate")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.endswith("Commands begin with: flask --app app\n")
+    assert list(tmp_path.iterdir()) == [], "nothing was made"
+
+
 @pytest.mark.parametrize("command", [["app.py"], ["-m", "flask", "--app", "app", "accounts", "list"]])
 def test_a_database_that_cannot_be_opened_is_told_without_the_drivers_words(tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "folder").mkdir()
