@@ -1,7 +1,7 @@
 """What a repair would do, record by record and file by file, and why; and what it could not do from that side."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 import sqlalchemy as sa
@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from store import Store, capture, identity, rows
 from store.audit import Change
+from store.bonds import reached
 from store.discretion import shown_id
 from store.errors import StoreError
 from store.files import logs
@@ -16,6 +17,7 @@ from store.files.layout import SHELVES
 from store.files.shelves import Entity, Shelf, read_or_none
 from store.giving import GIVEN
 from store.mapping import MAPPINGS, spoken
+from store.tables.messages import messages
 from store.validation.secrets import SecretsCheck
 from store.validation.tally import FILE
 
@@ -28,6 +30,7 @@ _ACTIONS: Final[dict[Action, str]] = {
 }
 _SPOKEN: Final = {"sql": "SQL", "json": "JSON"}
 _FROM_SQL = "Repair it from the database, or mend the file."
+MOST_NAMED = 5  # records in one sentence
 _NOBODYS = "Take it away, or repair from the database: that sets it aside."
 
 
@@ -116,13 +119,52 @@ class _Planning:
             changed = identity.changed_ids(files, sql) if self._source == "json" else {}
             # With the old id would go everything that is the user's.
             left = {("user", one) for one in (*changed, *changed.values())}
-            steps = [self._of_record(sql, files, one) for one in wanted if one[0] != FILE and one not in left]
+            steps: list[RepairStep | None] = [
+                self._of_record(sql, files, one) for one in wanted if one[0] != FILE and one not in left
+            ]
         self._plan.left += [identity.refusal(new, old).sentence for new, old in changed.items()]
+        if self._source == "json":
+            with self._store.database.read() as sql, self._store.index.database.read() as files:
+                steps = list(self._heeding_bonds(sql, files, [step for step in steps if step]))
         made_anew = {path for step in steps if step and step.action == "set aside" for path in paths_of(step)}
         steps += [self._of_file(path) for kind, path in wanted if kind == FILE and path not in made_anew]
         self._plan.steps = [step for step in steps if step]
         self._plan.left = list(dict.fromkeys(self._plan.left))
         return self._plan
+
+    def _heeding_bonds(self, sql: Connection, files: Connection, steps: list[RepairStep]) -> Iterator[RepairStep]:
+        """The steps without deletes with which would go what the files hold, or what the plan does not name; and those
+        with which others lose a link say so."""
+        planned = {(step.kind, step.id): step.action for step in steps}
+        deletes: dict[str, list[str]] = {}
+        for step in steps:
+            if step.action == "delete" and step.kind in GIVEN:
+                deletes.setdefault(step.kind, []).append(step.id)
+        bound = {kind for kind, ids in deletes.items() if any(self._reached(sql, files, kind, ids, planned))}
+        for step in steps:
+            if step.action != "delete" or step.kind not in bound:
+                yield step
+                continue
+            gone, cut = self._reached(sql, files, step.kind, [step.id], planned)
+            if gone:
+                self._plan.left.append(
+                    f"The {spoken(step.kind, step.id)} is not in the files, and with it would go: {_few(gone)}. "
+                    "Put it back into the files, repair it from the database, or delete it on its page."
+                )
+            else:
+                yield replace(step, why=f"{step.why} A link to it lose: {_few(cut)}.") if cut else step
+
+    @staticmethod
+    def _reached(
+        sql: Connection, files: Connection, kind: str, ids: list[str], planned: dict[Entity, Action]
+    ) -> tuple[set[Entity], set[Entity]]:
+        (gone, cut), (still, named) = reached(sql, kind, ids), reached(files, kind, ids)
+        chats = {one for (of, one), does in planned.items() if of == capture.LOG or (of, does) == ("chat", "delete")}
+        of_message = sa.select(messages.c.id, messages.c.chatId)
+        for some in rows.chunks([one for of, one in gone if of == capture.MESSAGE]):
+            told = sql.execute(of_message.where(messages.c.id.in_(some)))
+            gone -= {(capture.MESSAGE, row.id) for row in told if row.chatId in chats}  # the chat speaks for them
+        return still | (gone - planned.keys()), (named | cut) - planned.keys()
 
     # ------------------------------------------------------------------ files
     def _of_file(self, path: str) -> RepairStep | None:
@@ -213,6 +255,13 @@ class _Planning:
             failed[side] = {one.field for one in looked.count.failures}
         other: Side = "json" if self._source == "sql" else "sql"
         return bool(failed[self._source] - failed[other]) and self._is_there(files if other == "json" else sql, entity)
+
+
+def _few(entities: Collection[Entity]) -> str:
+    """Some of them, by name."""
+    first = [spoken(*one) for one in sorted(entities)[:MOST_NAMED]]
+    more = len(entities) - len(first)
+    return ", ".join([*first, *([f"and {more:,} more"] if more else [])])
 
 
 def paths_of(step: RepairStep) -> tuple[str, ...]:

@@ -57,6 +57,15 @@ def among(dialect: Dialect, column: Column[Any], name: str) -> sa.TextClause:
     return sa.text(condition).bindparams(sa.bindparam(name, type_=_Several()))
 
 
+def listed(dialect: Dialect, column: Column[Any], name: str) -> sa.TextualSelect:
+    """A list that is given by name, as rows of one column that is called like this one."""
+    if dialect.name == "sqlite":
+        text = f'SELECT value AS "{column.name}" FROM json_each(:{name})'  # noqa: S608  # our own names, as above
+    else:
+        text = f'SELECT unnest(CAST(:{name} AS {column.type.compile(dialect)}[])) AS "{column.name}"'
+    return sa.text(text).bindparams(sa.bindparam(name, type_=_Several())).columns(sa.column(column.name, column.type))
+
+
 class Statement:
     """One statement. What varies is an ``sa.bindparam`` in it, and given by name."""
 
