@@ -89,7 +89,7 @@ class _Import:
             raise NotInStepError(
                 "The database holds records already.", hint="Look at the plan of a merge: data import --merge --dry-run"
             )
-        store.index.refresh(full=True)
+        store.index.refresh(thorough=True)
         plan = ImportPlan(problems=list(store.index.problems()))
         wanted: dict[str, list[str]] = {}
         with store.index.database.read() as files, store.database.read() as sql:
@@ -139,6 +139,8 @@ class _Import:
                 for one in some:
                     del refused[one]
                 refused.update(still)
+            plan.inserts = [one for one in plan.inserts if one not in refused]
+            plan.updates = [one for one in plan.updates if one not in refused]
             self._note(sql, plan, refused)
         plan.problems += refused.values()
         if store.settings.data_backend == "dual":
@@ -155,7 +157,6 @@ class _Import:
             Change("import", kind, shown_id(kind, one), message=told)
             for told, several in verbs
             for kind, one in several
-            if (kind, one) not in refused
         ]
         summary = f"{len(plan.inserts):,} new, {len(plan.updates):,} changed, {len(refused):,} refused."
         self._store.audit.write_many(sql, noted, summary)

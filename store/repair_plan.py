@@ -11,12 +11,13 @@ from store import Store, capture, identity, rows
 from store.audit import Change
 from store.bonds import reached
 from store.discretion import shown_id
-from store.errors import StoreError
+from store.errors import NotInStepError, StoreError
 from store.files import logs
 from store.files.layout import SHELVES
 from store.files.shelves import Entity, Shelf, read_or_none
 from store.giving import GIVEN
 from store.mapping import MAPPINGS, spoken
+from store.steps import sql_is_empty
 from store.tables.messages import messages
 from store.validation.secrets import SecretsCheck
 from store.validation.tally import FILE
@@ -89,8 +90,18 @@ class RepairPlan:
 
 
 def plan_repair(entities: Iterable[Entity], source: Side, store: Store) -> RepairPlan:
-    """What would be done about these records (``log``: the messages of a chat; ``file``: a file). Nothing is
-    written."""
+    """What would be done about these records (``log``: the messages of a chat; ``file``: a file). Nothing is written.
+
+    Raises NotInStepError when the side that shall be right holds nothing, and the other one does.
+    """
+    empty = {"sql": sql_is_empty(store.database), "json": store.side.is_empty()}
+    if empty[source] and not all(empty.values()):
+        which = f"The folder {store.side.data_dir}" if source == "json" else "The database"
+        raise NotInStepError(
+            f"{which} holds no record: from it the other side would be emptied, not repaired.",
+            hint="Is the right disk in its place, and do DATABASE_URL and DATA_DIR name the right ones? To begin anew, "
+            "name an empty database and an empty folder.",
+        )
     return _Planning(source, store).plan(dict.fromkeys(map(_named, entities)))
 
 
@@ -114,7 +125,7 @@ class _Planning:
         self._logs = set(store.side.log_ids())
 
     def plan(self, wanted: Collection[Entity]) -> RepairPlan:
-        self._store.index.refresh(full=True)
+        self._store.index.refresh(thorough=True)
         with self._store.database.read() as sql, self._store.index.database.read() as files:
             changed = identity.changed_ids(files, sql) if self._source == "json" else {}
             # With the old id would go everything that is the user's.

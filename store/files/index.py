@@ -88,26 +88,27 @@ class JsonIndex:
         self.database.close()
 
     # ------------------------------------------------------------------ looking for changes
-    def refresh(self, entities: Iterable[Entity] = (), *, full: bool = False) -> None:
+    def refresh(self, entities: Iterable[Entity] = (), *, full: bool = False, thorough: bool = False) -> None:
         """Take in what changed in the files. Raises JsonSideError when the folder cannot be read.
 
         Without ``full`` a look at the folders is enough while nothing is added, replaced or removed in them, and the
-        files of ``entities`` are looked at in any case. While another writes for long, what was there before is kept: a
-        change of several files is seen as a whole or not at all.
+        files of ``entities`` are looked at in any case. With ``thorough`` every file is read, also one that looks as it
+        did: a disk can lose bits, and a program can set a time back. While another writes for long, what was there
+        before is kept: a change of several files is seen as a whole or not at all.
         """
-        if not full and self._is_quiet(list(entities)):
+        if not full and not thorough and self._is_quiet(list(entities)):
             return
         try:
             with self._side.lock.hold(READ_WAIT_S):
                 self._side.journal.recover(changing=False)
-                self.take_in()
+                self.take_in(thorough=thorough)
         except LockedError:
             if not self._filled():
                 raise
         except ReadOnlyError:  # then there is no writer either, and no journal could be carried out
             if self._side.journal.is_there():
                 raise
-            self.take_in()
+            self.take_in(thorough=thorough)
 
     def _is_quiet(self, entities: Collection[Entity]) -> bool:
         with self._mutex, told_as_json_side(self._side.data_dir):
@@ -120,9 +121,9 @@ class JsonIndex:
         with self._mutex:
             return self._path.exists() and self._looked_at != float("-inf")
 
-    def take_in(self) -> None:
-        """Look at every file, and read what is not as it was. The caller holds the store lock, and has carried out what
-        was in the journal."""
+    def take_in(self, *, thorough: bool = False) -> None:
+        """Look at every file, and read what is not as it was, or with ``thorough`` all of them. The caller holds the
+        store lock, and has carried out what was in the journal."""
         with self._mutex, told_as_json_side(self._side.data_dir):
             if not self._path.exists():  # deleted by hand
                 self.database.close()
@@ -133,7 +134,7 @@ class JsonIndex:
                 with own_changes(connection, self.database.own.outbox, taking):
                     if first := taking.is_first():  # then there may be much, and no change of it is to be noted
                         capture.remove(connection)
-                    taking.take_in()
+                    taking.take_in(thorough=thorough)
                     if first:
                         capture.install(connection)
                 behind.add(connection, taking.changed)

@@ -111,8 +111,8 @@ class Intake:
         else:  # a message; of which chat, its row may not say any more
             self._connection.execute(sa.delete(files).where(files.c.kind == LOG))
 
-    def take_in(self) -> None:
-        """Look at every file, and read what is not as it was."""
+    def take_in(self, *, thorough: bool = False) -> None:
+        """Look at every file, and read what is not as it was, or with ``thorough`` all of them."""
         self._is_first = self.is_first()
         taken: dict[str, dict[str, _Known]] = {}
         for kind, path, digest, *signature in _TAKEN.read(self._connection):
@@ -121,7 +121,11 @@ class Intake:
             known, present = taken.get(kind, {}), dict(self._present(kind))
             for path in known.keys() - present.keys():
                 self._forget(kind, path)
-            changed = [path for path, now in present.items() if path not in known or known[path].signature != now]
+            changed = [
+                path
+                for path, now in present.items()
+                if thorough or path not in known or known[path].signature != now
+            ]
             # A record may have gone from one of them to another: what they held goes first.
             for path in [path for path in changed if not self._is_as_it_was(kind, path, known.get(path))]:
                 self._read_anew(kind, path)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from store import Store
+from store.errors import NotInStepError
 from store.repair_plan import RepairPlan, plan_repair
 from store.repairing import repair
 from store.validation import validate_all_data
@@ -97,6 +98,25 @@ def test_what_nothing_hangs_on_goes_and_so_does_a_whole_family(store: Store, dat
     assert repair(store, plan).exit_status == 0
     left = {kind: len(store.repositories[kind].find_all()) for kind in ("persona", "character", "chat", "tag")}
     assert left == {"persona": 0, "character": 0, "chat": 0, "tag": 1}
+
+
+@pytest.mark.parametrize("how", ["empty", "gone", "a link that leads nowhere"])
+def test_an_empty_side_repairs_nothing(store: Store, data: Path, how: str) -> None:
+    before, aside = everything(store), data.with_name("aside")
+    data.rename(aside)
+    if how == "empty":
+        data.mkdir()
+    elif how != "gone":
+        data.symlink_to(data.with_name("nowhere"))
+    with pytest.raises(NotInStepError, match="holds no record"):
+        planned(store)
+    assert everything(store) == before
+    if how == "empty":
+        data.rmdir()
+    elif how != "gone":
+        data.unlink()
+    aside.rename(data)
+    assert validate_all_data(store).exit_status == 0
 
 
 def test_of_a_family_that_is_gone_no_part_goes_alone(store: Store, data: Path) -> None:

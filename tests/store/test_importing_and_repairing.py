@@ -1,5 +1,6 @@
 """The way back: JSON to SQL with every id, date and link; and repair of what differs, from either side."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -242,3 +243,34 @@ def test_a_record_that_the_database_does_not_take_stops_no_other(store: Store) -
     assert alice.id in report.notes[0]
     assert store.characters.find_by_id(bob.id).name == "Rob"  # type: ignore[union-attr]
     assert "dead" in (store.settings.data_dir / f"characters/{alice.id}.json").read_text(), "it is not written over"
+
+
+@pytest.mark.parametrize("way", ["import", "repair"])
+def test_a_file_that_changed_but_looks_as_it_did_is_read(store: Store, way: str) -> None:
+    alice = make_character(store, name="Alice")
+    path = store.settings.data_dir / f"characters/{alice.id}.json"
+    os.utime(path, ns=(10**18, 10**18))
+    store.index.refresh(full=True)
+    with open(path, "r+b") as file:
+        data = file.read()
+        file.seek(data.index(b"Alice"))
+        file.write(b"Alixx")
+    os.utime(path, ns=(10**18, 10**18))
+    if way == "import":
+        assert import_json(store, merge=True).updates == [("character", alice.id)]
+    else:
+        assert repair(store, plan_repair([("character", alice.id)], "json", store)).exit_status == 0
+    assert store.characters.find_by_id(alice.id).name == "Alixx"
+    assert b"Alixx" in path.read_bytes()
+
+
+def test_what_the_database_refuses_is_not_counted_as_imported(store: Store) -> None:
+    alice, bob = make_character(store, name="Alice"), make_character(store, name="Bob")
+    nobody = "00000000-0000-4000-8000-00000000dead"
+    for one in (alice, bob):
+        path = store.settings.data_dir / f"characters/{one.id}.json"
+        there = path.read_bytes().replace(b'"name": "', b'"name": "Dr ')
+        path.write_bytes(there.replace(alice.userId.encode(), nobody.encode()) if one is bob else there)
+    plan = import_json(store, merge=True)
+    assert (plan.updates, len(plan.problems)) == ([("character", alice.id)], 1)
+    assert "0 new, 1 changed" in plan.as_text()
