@@ -17,6 +17,7 @@ from store.discretion import shown_id
 from store.errors import NotInStepError, StoreError
 from store.files.shelves import Entity
 from store.giving import GIVEN, KINDS, Giving, Records
+from store.keeping import keep
 from store.mapping import Rows, spoken
 from store.progress import Progress
 
@@ -123,6 +124,7 @@ class _Import:
             store.side.journal.recover(changing=False)
             store.index.take_in()
         plan, wanted = self.look()
+        keep(store, plan.updates)
         refused: dict[Entity, StoreError] = {}
         with store.index.database.read() as files, store.database.write() as sql:
             store.turn.check(sql)

@@ -1,6 +1,7 @@
 """Making both sides equal where they are not, from the side that is right: a plan first, then the writes, then a look.
 
-Nothing is lost by it: a file that cannot be read, and a record that goes, are set aside in the quarantine before.
+Nothing is lost by it: a file that cannot be read, a record that goes, and what the database says where it is written
+over, are set aside in the quarantine before.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,7 @@ from store.files.shelves import Entity, OwnFiles
 from store.files.side import JsonSide
 from store.following import records_in_files
 from store.giving import Giving, records_in_sql
+from store.keeping import keep
 from store.mapping import MAPPINGS
 from store.progress import Progress
 from store.repair_plan import RepairPlan, RepairStep, entries_of, paths_of, shelf_of, summary_of
@@ -156,6 +158,7 @@ def _sql_from_files(store: Store, plan: RepairPlan) -> list[StoreError]:
         wanted, doubts = records_in_files(files, store.index, {(step.kind, step.id) for step in steps})
     if doubts:
         raise JsonSideError(next(iter(doubts.values())).message, hint="Repair it from the database, or mend the file.")
+    keep(store, [(step.kind, step.id) for step in steps])
     with store.database.write() as connection:
         store.turn.check(connection)
         giving = Giving(connection, store.database.own.outbox, wanted, heed=False)

@@ -122,9 +122,7 @@ class Intake:
             for path in known.keys() - present.keys():
                 self._forget(kind, path)
             changed = [
-                path
-                for path, now in present.items()
-                if thorough or path not in known or known[path].signature != now
+                path for path, now in present.items() if thorough or path not in known or known[path].signature != now
             ]
             # A record may have gone from one of them to another: what they held goes first.
             for path in [path for path in changed if not self._is_as_it_was(kind, path, known.get(path))]:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from store import Store, open_store
+from store import Store, codec, open_store
 from store.errors import NotInStepError
 from store.exporting import export
 from store.importing import import_json, plan_import
+from store.keeping import NAME
 from store.repair_plan import plan_repair
 from store.repairing import repair
 from store.validation import validate_all_data
@@ -262,6 +263,10 @@ def test_a_file_that_changed_but_looks_as_it_did_is_read(store: Store, way: str)
         assert repair(store, plan_repair([("character", alice.id)], "json", store)).exit_status == 0
     assert store.characters.find_by_id(alice.id).name == "Alixx"
     assert b"Alixx" in path.read_bytes()
+    (kept,) = (store.side.own_dir / "quarantine").glob(f"*/{NAME}")
+    (line,) = kept.read_bytes().splitlines()
+    told = codec.loads(line)
+    assert (told["kind"], told["id"], told["rows"]["characters"][0]["name"]) == ("character", alice.id, "Alice")
 
 
 def test_what_the_database_refuses_is_not_counted_as_imported(store: Store) -> None:
