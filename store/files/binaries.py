@@ -17,6 +17,7 @@ from store.files.system import System
 
 NO_BYTES = "0" * 64  # the hash of bytes that were not found
 _HASH = re.compile(r"[0-9a-f]{64}")
+_ID = re.compile(rb'"id"\s*:\s*"([^"]*)"')
 _NAMED = re.compile(rb'"sha256"\s*:\s*"([0-9a-f]{64})"')
 
 
@@ -74,22 +75,30 @@ class Binaries(Aggregate):
         return Plan({**copies, **plan.files, **dict.fromkeys(map(_raw, gone))}, plan.refused)
 
     def _no_longer_named(self, system: System, root: Path, plan: Plan) -> set[str]:
-        """Hashes that no line will name any more, be it good or bad, a record's or Quilltap's own."""
-        before: set[str] = set()
-        after: set[str] = set()
+        """Hashes that no line will name any more, be it good or bad, a record's or Quilltap's own. While a record stays
+        and its bytes are not found, those it had are kept: they may be the last there are."""
+        before: list[tuple[bytes, str]] = []
+        after: list[tuple[bytes, str]] = []
         for path in (self.path, self.side_path):
             if path not in plan.files:
                 with contextlib.suppress(UnreadableError):  # so there was nothing to plan
-                    after |= _hashes(read_or_none(system, root, path))
+                    after += _hashes(read_or_none(system, root, path))
                 continue
-            before |= _hashes(read_or_none(system, root, path))
+            before += _hashes(read_or_none(system, root, path))
             new = plan.files[path]
-            after |= _hashes(new if isinstance(new, bytes) else None)
-        return before - after
+            after += _hashes(new if isinstance(new, bytes) else None)
+        missing = {record_id for record_id, sha256 in after if sha256 == NO_BYTES}
+        named = {sha256 for _, sha256 in after} | {sha256 for record_id, sha256 in before if record_id in missing}
+        return {sha256 for _, sha256 in before} - named - {NO_BYTES}
 
 
-def _hashes(data: bytes | None) -> set[str]:
-    return {found.decode() for found in _NAMED.findall(data or b"")} - {NO_BYTES}
+def _hashes(data: bytes | None) -> list[tuple[bytes, str]]:
+    """The id and the hash in each line that names one."""
+    found = []
+    for line in (data or b"").splitlines():
+        record_id = _ID.search(line)
+        found += [(record_id[1] if record_id else b"", match.decode()) for match in _NAMED.findall(line)]
+    return found
 
 
 def _raw(sha256: str) -> str:

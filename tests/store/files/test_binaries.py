@@ -160,6 +160,17 @@ def test_a_new_picture_of_a_record_takes_the_place_of_the_old(side: JsonSide) ->
     assert raws(side) == {raw(JPG): JPG}
 
 
+def test_the_last_bytes_are_kept_while_the_public_folder_does_not_have_them(side: JsonSide, tmp_path: Path) -> None:
+    change(side, image={uuid(1): binary(1)}, attachment={uuid(2): attachment(2, data=JPG, path="uploads/images/b.jpg")})
+    for name in ("a.png", "b.jpg"):
+        (tmp_path / f"public/uploads/images/{name}").unlink()
+    lost = {"sha256": MISSING, "extras": {"bytesMissing": True}}
+    change(side, image={uuid(1): binary(1, **lost)}, attachment={uuid(2): attachment(2, **lost)})
+    assert raws(side) == {raw(PNG): PNG, raw(JPG): JPG}
+    change(side, image={uuid(1): binary(1, **lost, filename="b.png")})
+    assert raws(side) == {raw(PNG): PNG, raw(JPG): JPG}
+
+
 def test_without_bytes_there_is_nothing_to_keep(side: JsonSide) -> None:
     missing = binary(1, path="uploads/gone.png", sha256=MISSING, extras={"bytesMissing": True})
     change(side, image={uuid(1): missing})
