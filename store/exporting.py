@@ -121,7 +121,8 @@ class _Export:
     ) -> None:
         report = self._report
         # A folder of its own becomes a generation whatever it holds: who exports can then go back to it.
-        is_generation = self._generations.current() is not None
+        # So does one whose manifest was lost: there is a whole one then.
+        is_generation = self._generations.is_complete(self._generations.current())
         report.unchanged = is_generation and not staging.changed and not report.problems
         report.models = {model: {"rows": count, "written": 0, "warnings": 0} for model, count in counted.items()}
         if not (report.unchanged or self._dry_run):

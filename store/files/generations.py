@@ -1,13 +1,15 @@
 """Generations of the JSON side: each export makes a whole new folder, and one rename puts it in the place of the last.
 
 ``DATA_DIR`` is then a link to the generation in use; they lie in ``<DATA_DIR>.tandem/generations/``, each with a
-manifest beside it. One without a manifest was never finished, and nothing ever reads it.
+manifest beside it. While one is made, a marker lies beside it: what Tandem takes away as unfinished is what has a
+marker and no manifest, and never a folder that a person put there or one whose manifest was lost.
 """
 
 import contextlib
 import errno
 import hashlib
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -17,15 +19,17 @@ from pathlib import Path
 from typing import Any
 
 from store import codec
-from store.errors import JsonSideError, NotFoundError
+from store.errors import JsonSideError, NotFoundError, StoreError
 from store.files.pieces import Entry, entry_of
-from store.files.replace import make_folders, write_all
+from store.files.replace import make_folders, remove_leftovers, write_all
 from store.files.side import JsonSide
 from store.files.system import told_as_json_side
 
 FOLDER = "generations"
 FORMAT = 1
 _NEXT = "current.next"  # the link before it takes its place
+_MANIFEST, _BEGUN = ".manifest.json", ".begun"  # what the names end in of what lies beside a generation
+_NUMBERED = re.compile(r"gen-([0-9]{6,})")
 
 
 @dataclass(frozen=True)
@@ -87,27 +91,49 @@ class Generations:
     def all(self) -> list[Generation]:
         """Every complete generation, the newest first. One whose manifest cannot be read is left out."""
         found = []
-        current = self.current()
-        for path in sorted(self.folder.glob("*.manifest.json"), reverse=True):
-            name = path.name.removesuffix(".manifest.json")
-            with contextlib.suppress(OSError, ValueError, KeyError, JsonSideError):
-                told = codec.loads(path.read_bytes())
+        for path in sorted(self.folder.glob(f"*{_MANIFEST}"), reverse=True):
+            name = path.name.removesuffix(_MANIFEST)
+            with contextlib.suppress(JsonSideError):
+                told = self._told(name)
                 if (self.folder / name).is_dir():
-                    found.append(_generation(name, told, name == current))
+                    found.append(_generation(name, told, name == self.current()))
         return found
 
     def get(self, name: str) -> Generation:
-        """A complete generation. Raises NotFoundError."""
-        for generation in self.all():
-            if generation.name == name:
-                return generation
+        """A complete generation. Raises NotFoundError; JsonSideError that names a manifest that cannot be read."""
+        there = {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set()
+        if {name, f"{name}{_MANIFEST}"} <= there and (self.folder / name).is_dir():
+            return _generation(name, self._told(name), name == self.current())
         raise NotFoundError(f"There is no generation {name[:80]}.", hint="List them with: data generations")
+
+    def is_complete(self, name: str | None) -> bool:
+        """Whether there is such a generation, with a manifest that can be read."""
+        with contextlib.suppress(NotFoundError, JsonSideError):
+            return name is not None and bool(self.get(name))
+        return False
 
     def manifest(self, name: str) -> Manifest:
         """What a generation was made of."""
-        told = codec.loads((self.folder / f"{self.get(name).name}.manifest.json").read_bytes())
+        told = self._told(self.get(name).name)
         files = {path: (size, sha256) for path, (size, sha256) in told["files"].items()}
         return Manifest(files, told["counts"], told["adopted"])
+
+    def _told(self, name: str) -> dict[str, Any]:
+        """A manifest as it was written. Raises JsonSideError that names its file."""
+        path = self._beside(name, _MANIFEST)
+        try:
+            told = codec.loads(path.read_bytes())
+            _generation(name, told, False)
+        except (OSError, StoreError, ValueError, KeyError, TypeError) as error:
+            raise JsonSideError(
+                f"The manifest {path} cannot be read, so nobody knows whether {name} is whole.",
+                hint="Put the manifest back from a copy of yours, or choose another generation; nothing was changed.",
+            ) from error
+        checked: dict[str, Any] = told
+        return checked
+
+    def _beside(self, name: str, ending: str) -> Path:
+        return self.folder / f"{name}{ending}"
 
     def verify(self, name: str) -> list[str]:
         """What is not any more as the manifest says, as sentences. In the generation in use that is what was edited."""
@@ -139,26 +165,39 @@ class Generations:
         with told_as_json_side(self.folder):
             for folder in make_folders(self._system, self.folder):
                 self._system.sync_folder(folder)
-            names = [path.name for path in self.folder.iterdir()]
-            complete = {name.removesuffix(".manifest.json") for name in names if name.endswith(".manifest.json")}
-            for name in names:
-                if name not in complete and not name.endswith(".manifest.json") and name != self.current():
-                    shutil.rmtree(self.folder / name, ignore_errors=True)
-            numbers = [int(name[4:10]) for name in complete if name[4:10].isdigit()]
+            remove_leftovers(self._system, [self.folder])
+            self._take_away_unfinished()
+            numbers = [int(found[1]) for one in self.folder.iterdir() if (found := _NUMBERED.match(one.name))]
             path = self.folder / f"gen-{max(numbers, default=0) + 1:06d}"
+            # Before the folder, so that there is never one of ours without it.
+            self._system.close(self._system.create(self._beside(path.name, _BEGUN)))
             self._system.make_folder(path)
         return path
+
+    def _take_away_unfinished(self) -> None:
+        """What has a marker and no manifest; of what has both, the marker."""
+        for marker in sorted(self.folder.glob(f"gen-*{_BEGUN}")):
+            path = self.folder / marker.name.removesuffix(_BEGUN)
+            is_whole = os.path.lexists(self._beside(path.name, _MANIFEST)) or path.name == self.current()
+            if _NUMBERED.fullmatch(path.name) and not is_whole:
+                self.drop(path)
+            elif is_whole:
+                self._system.remove(marker)
 
     def finish(self, path: Path, manifest: Manifest) -> None:
         """Everything in the folder is on the disk, and then its manifest: from then on it is complete."""
         with told_as_json_side(path):
             self._system.sync_all(path)
             data = codec.dumps_pretty(manifest.as_json(_now()))
-            write_all(self._system, self.folder, [(self.folder / f"{path.name}.manifest.json", data)])
+            beside = [(self._beside(path.name, _MANIFEST), data), (self._beside(path.name, _BEGUN), None)]
+            write_all(self._system, self.folder, beside)
 
     def drop(self, path: Path) -> None:
-        """Take away a generation that was begun and is not wanted."""
+        """Take away a generation that was begun and is not wanted; its marker goes when all of it is gone."""
         shutil.rmtree(path, ignore_errors=True)
+        if not os.path.lexists(path):
+            with contextlib.suppress(OSError):
+                self._system.remove(self._beside(path.name, _BEGUN))
 
     # ------------------------------------------------------------------ switching
     def switch(self, name: str) -> None:
@@ -182,7 +221,7 @@ class Generations:
         if self._system.is_folder(path):
             path = self.folder / f"gen-000000-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         manifest = codec.dumps_pretty(Manifest(adopted=True).as_json(_now()))
-        write_all(self._system, self.folder, [(self.folder / f"{path.name}.manifest.json", manifest)])
+        write_all(self._system, self.folder, [(self._beside(path.name, _MANIFEST), manifest)])
         with told_as_json_side(data_dir):
             with contextlib.suppress(FileNotFoundError):
                 self._system.remove(path)  # the link that a killed try left
@@ -213,7 +252,7 @@ class Generations:
         for generation in old:
             # Without its manifest it is none any more, whatever happens to the rest.
             with told_as_json_side(self.folder):
-                self._system.remove(self.folder / f"{generation.name}.manifest.json")
+                self._system.remove(self._beside(generation.name, _MANIFEST))
             shutil.rmtree(self.folder / generation.name, ignore_errors=True)
         return [generation.name for generation in old]
 
