@@ -69,7 +69,9 @@ class ExportReport:
         lines += [f"Warning: {warning}" for warning in self.warnings]
         lines += [f"Problem: {problem.sentence}" for problem in self.problems]
         size = f"{self.files} files, {self.written} of them written, {self.bytes} bytes, {self.seconds:.1f} s."
-        if self.problems:
+        if self.problems and self.dry_run:
+            lines.append(f"A dry run: an export would not switch because of {len(self.problems)} problems.")
+        elif self.problems:
             lines.append(f"Not switched because of {len(self.problems)} problems: the files in use are as they were.")
         elif self.unchanged:
             lines.append("Nothing to do: the files in use hold just this.")

@@ -7,6 +7,7 @@ snapshot), and is applied after the switch. Killed anywhere, the files in use ar
 import math
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 
 from sqlalchemy import Connection
@@ -25,21 +26,23 @@ from store.generating import Generating
 from store.hands import Hands, hands
 from store.progress import Progress
 from store.steps import FolderBond, Step
-from store.validation import validate_side
+from store.validation import Report, Unreadable, validate_side
+from store.validation.tally import SQL
 from store.validation.vouching import Known, Vouched
 
 LOCK_WAIT_S = 15.0
 _SPARE = 1.1  # of the room that is needed, so much has to be free
 _BLOCK = 4096  # bytes that most disks take for the smallest file
 _ONE_FILE_EACH = ("User", "Character", "Persona", "Chat")
+_NAMED = 20  # files that problems name, at most
 _MAKE_ROOM = "Free some space and export again; the files in use are as they were."
 
 
 def export(
     store: Store, *, dry_run: bool = False, switch: bool = True, progress: Progress | None = None
 ) -> ExportReport:
-    """Export everything. ``dry_run`` does everything but writing; without ``switch`` the generation is made and not put
-    in use.
+    """Export everything. ``dry_run`` does everything but writing, also the checks; without ``switch`` the generation is
+    made and not put in use.
 
     Raises NotInStepError in ``json`` mode, StorageFullError before anything is written, CancelledError, JsonSideError,
     DatabaseError; then the files in use are as they were.
@@ -129,13 +132,15 @@ class _Export:
             staging.complete()
         report.files, report.bytes = staging.totals()
         report.written = sum(map(bool, staging.changed.values()))
+        is_new = not (report.unchanged or self._dry_run)
+        side = staging.foreseen if self._dry_run else staging.side if is_new else self._side
+        vouched = Vouched(self._read_back(staging, generating, workers) if is_new else generating.known)
+        checked = self._compare(connection, side, generating.loader, vouched, counted)
         if self._dry_run:
-            return
-        side = self._side if report.unchanged else staging.side
-        vouched = Vouched(generating.known if report.unchanged else self._read_back(staging, generating, workers))
-        self._check(connection, side, generating.loader, vouched, counted)
+            _pass_over_bytes_to_come(checked, staging)
+        self._judge(checked)
         staging.manifest.counts = counted
-        if report.problems or report.unchanged:
+        if report.problems or not is_new:
             return
         with told_as_json_side(staging.path):
             workers.end_sync()
@@ -156,13 +161,12 @@ class _Export:
                 self._progress.step(len(paths))
         return found
 
-    def _check(
+    def _compare(
         self, connection: Connection, side: JsonSide, loader: Loader, vouched: Vouched, counted: dict[str, int]
-    ) -> None:
-        """Read everything back and compare it with the same snapshot; problems keep the switch from happening."""
-        report = self._report
+    ) -> Report:
+        """Read everything back and compare it with the same snapshot."""
         with self._progress.within(0.3):
-            checked = report.report = validate_side(
+            return validate_side(
                 connection,
                 loader,
                 side,
@@ -171,30 +175,71 @@ class _Export:
                 vouched=vouched,
                 counted=counted,
             )
+
+    def _judge(self, checked: Report) -> None:
+        """What was found becomes warnings, and problems, which keep the switch from happening."""
+        report, were, do = self._report, *(("would be", "would") if self._dry_run else ("were", "do"))
         noted = Counter(one.model for one in checked.rejected)
         noted.update(one.model for one in checked.dangling)
         noted.update(one.model for one in checked.secrets.failures)
         for model, one in report.models.items():
-            one["written"], one["warnings"] = checked.models[model].json, noted[model]
+            one["warnings"] = noted[model]
         for model, number in Counter(one.model for one in checked.rejected).items():
-            report.warnings.append(f"Quilltap 1.3 would refuse {number} of {model}; they were exported as they are.")
+            report.warnings.append(f"Quilltap 1.3 would refuse {number} of {model}; they {were} exported as they are.")
         strays = [one for one in checked.unreadable if _is_stray(one.path)]  # nobody's, and brought along as they were
         report.warnings += [f"{one.path}: {one.reason}." for one in strays]
-        if checked.inconsistent or checked.errors or checked.skipped or len(checked.unreadable) > len(strays):
-            sentence = f"The new files do not hold what the database does: {checked.inconsistent} rows differ."
+        named = self._in_the_way([one for one in checked.unreadable if one.path != SQL and not _is_stray(one.path)])
+        of_sql = any(one.path == SQL for one in checked.unreadable)
+        if checked.inconsistent or checked.skipped or of_sql or (checked.errors and not named):
+            sentence = f"The new files {do} not hold what the database does: {checked.inconsistent} rows differ."
             report.problems.append(JsonSideError(sentence, hint="See the report; nothing was switched."))
+        report.problems += named
         if failed := checked.secrets.failed:  # they are what they were: also in the database
-            report.warnings.append(f"{failed} secrets do not decrypt with this pepper; they were exported as they are.")
+            report.warnings.append(
+                f"{failed} secrets do not decrypt with this pepper; they {were} exported as they are."
+            )
         if checked.dangling:
             report.warnings.append(f"{len(checked.dangling)} links name a record that is not there.")
         for model, one in report.models.items():
-            if one["rows"] != one["written"]:
-                sentence = f"{one['rows']} rows of {model} are in the database, and {one['written']} were read back."
+            there = checked.models[model].json
+            if one["rows"] != there:
+                sentence = f"{one['rows']} rows of {model} are in the database, and {there} {were} read back."
                 report.problems.append(JsonSideError(sentence, hint="See the report; nothing was switched."))
+        if not self._dry_run:
+            report.report = checked
+            for model, one in report.models.items():
+                one["written"] = checked.models[model].json
+
+    def _in_the_way(self, unreadable: Sequence[Unreadable]) -> list[JsonSideError]:
+        """Files that lie where records do and are none, or hold what is none: each once."""
+        first: dict[str, Unreadable] = {}
+        for one in unreadable:
+            first.setdefault(one.path, one)
+        hint = f"Mend it, or move it out of {self._side.data_dir}, and export again."
+        told = []
+        for path, one in list(first.items())[:_NAMED]:
+            place = path if one.line is None else f"{path}, line {one.line},"
+            told.append(JsonSideError(f"{place} is in the way of the export: {one.reason}.", hint=hint))
+        if more := len(first) - len(told):
+            told.append(JsonSideError(f"So are {more} more files.", hint="To see all, validate: data validate --json."))
+        return told
 
 
 def _is_stray(path: str) -> bool:
     return not path.startswith(f"{logs.FOLDER}/") and not any(shelf.owns(path) for shelf in SHELVES.values())
+
+
+def _pass_over_bytes_to_come(checked: Report, staging: Staging) -> None:
+    """Bytes of images that an export brings are not missing."""
+    come = [one for one in checked.differences if one.field == "bytes" and staging.brings(f"binaries/{one.sql}/raw")]
+    if not come:
+        return
+    spared = set(map(id, come))
+    checked.differences = [one for one in checked.differences if id(one) not in spared]
+    others = {(one.model, one.id) for one in checked.differences}
+    for model, _ in {(one.model, one.id) for one in come} - others:
+        checked.models[model].different -= 1
+        checked.models[model].equal += 1
 
 
 def roll_back(store: Store, name: str) -> Step:

@@ -152,13 +152,14 @@ class Generating:
                 return False
         except StoreError:
             return False
+        is_known = not lost(mapping, loaded, record)
         if path in there:
             entry = Hashed(data).entry
             self._staging.leave(path, entry)
         else:
-            entry = self._staging.put_new(path, data)
+            entry = self._staging.put_new(path, data, known=is_known)
             self._note(shelf.kind, record_id, before=False, after=True)
-        if not lost(mapping, loaded, record):
+        if is_known:
             reason = rejection(mapping.kind, record)
             told = (Rejected(mapping.model, shown_id(mapping.kind, record_id), reason),) if reason else ()
             counts = tuple(len(loaded.get(table.name, ())) for table in own_tables(mapping))

@@ -2,15 +2,65 @@
 in use."""
 
 import contextlib
+import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from store.files.generations import Manifest
 from store.files.pieces import Entry, Hashed, entry_of, pieces, write_pieces
 from store.files.replace import CopyOf, Write, make_folders
 from store.files.side import JsonSide
-from store.files.system import System, told_as_json_side
+from store.files.system import Handle, Signature, System, told_as_json_side
+
+
+class Foreseen(System):
+    """The files in use as an export would leave them, for a rehearsal: for whoever only reads. ``made``: bytes of files
+    that would be written; of the others of those nobody asks."""
+
+    def __init__(
+        self, system: System, root: Path, changed: Mapping[str, Entry | None], made: Mapping[str, bytes]
+    ) -> None:
+        self._system, self._changed, self._made = system, changed, made
+        self._start = os.path.join(root, "")
+        self._new: dict[str, list[str]] = {}
+        for path, entry in changed.items():
+            if entry is not None:
+                folder, _, name = path.rpartition("/")
+                self._new.setdefault(folder, []).append(name)
+
+    def _below(self, path: Path) -> str:
+        return str(path).removeprefix(self._start)
+
+    def read(self, path: Path) -> bytes:
+        below = self._below(path)
+        if below not in self._changed:
+            return self._system.read(path)
+        if (data := self._made.get(below)) is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        return data
+
+    def open_to_read(self, path: Path) -> Handle:
+        """Of what would be written nothing can be opened: it is taken for another, and looked at more closely."""
+        if self._below(path) in self._changed:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        return self._system.open_to_read(path)
+
+    def signature(self, path: Path) -> Signature:
+        below = self._below(path)
+        if below not in self._changed:
+            return self._system.signature(path)
+        if (entry := self._changed[below]) is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        return Signature(0, entry[0], 0)
+
+    def list(self, folder: Path) -> Iterator[tuple[str, Signature]]:
+        below = self._below(folder)
+        for name, signature in self._system.list(folder):
+            if f"{below}/{name}" not in self._changed:
+                yield name, signature
+        for name in self._new.get(below, ()):
+            yield name, self.signature(folder / name)
 
 
 class Staging:
@@ -22,6 +72,7 @@ class Staging:
         self._system: System = side.system
         self._folders: set[str] = set()
         self._left: dict[str, Entry] = {}
+        self._made_of: dict[str, bytes] = {}  # in a rehearsal, of files that will be looked at
         self.changed: dict[str, Entry | None] = {}  # path -> bytes and hash; None: it goes
         self.manifest = Manifest()
 
@@ -29,6 +80,16 @@ class Staging:
     def side(self) -> JsonSide:
         """What is staged, as a JSON side. Nobody else knows of it, so nobody has to wait for its lock."""
         return JsonSide(self.path, self._live.own_dir, self._system)
+
+    @property
+    def foreseen(self) -> JsonSide:
+        """What would be staged, and the files in use, as one JSON side to look at in a rehearsal."""
+        system = Foreseen(self._system, self._live.data_dir, self.changed, self._made_of)
+        return JsonSide(self._live.data_dir, self._live.own_dir, system)
+
+    def brings(self, path: str) -> bool:
+        """Whether this file would be new, or another."""
+        return self.changed.get(path) is not None
 
     # ------------------------------------------------------------------ what is known to change, or not to
     def put(self, path: str, data: Write) -> None:
@@ -41,9 +102,11 @@ class Staging:
         elif data is None:
             self.changed[path] = None
 
-    def put_new(self, path: str, data: bytes) -> Entry:
-        """This file holds these bytes from now on; their number and hash."""
+    def put_new(self, path: str, data: bytes, *, known: bool = False) -> Entry:
+        """This file holds these bytes from now on; their number and hash. ``known``: nobody has to look at it again."""
         entry = self.changed[path] = Hashed(data).entry
+        if not (self._keep or known):
+            self._made_of[path] = data
         if self._keep:
             with told_as_json_side(self.path):
                 write_pieces(self._system, self._made(path), [data])

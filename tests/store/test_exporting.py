@@ -1,8 +1,10 @@
 """Export: everything of the nasty database is in a new generation, checked and switched to at once; a second one writes
 nothing; what stands in the way is told, and the files in use stay as they are."""
 
+import contextlib
 import os
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -216,6 +218,100 @@ def test_a_file_that_cannot_be_read_is_made_anew_and_kept_where_it_was(tmp_path:
     assert len(report.warnings) == 2
     assert files_below(tmp_path / "data.tandem/generations/gen-000000")["tags/tags.json"] == b"{ torn\n{}\n"
     assert b"Elf" in files_below(tmp_path / "data")["tags/tags.json"]
+    store.close()
+
+
+# ------------------------------------------------------------------ what stands in the way, told beforehand too
+ORPHAN = """INSERT INTO messages (id, "chatId", role, content, "createdAt")
+VALUES ('bbbbbbbb-1111-4111-8111-999999999999', 'no-such-chat', 'USER', 'hi', '2025-01-01 00:00:00.000000')"""
+
+
+def a_message_without_its_chat(store: Store, data: Path) -> str:
+    with contextlib.closing(sqlite3.connect(store.database.engine.url.database or "")) as connection:
+        connection.execute(ORPHAN)  # another program's connection, which watches no links
+        connection.commit()
+    return "2 rows of Message are in the database, and 1 "
+
+
+def a_backup_beside_a_character(store: Store, data: Path) -> str:
+    path = next((data / "characters").glob("*.json"))
+    (data / "characters" / f"{path.name}.bak").write_bytes(path.read_bytes())
+    return f"characters/{path.name}.bak is in the way of the export: "
+
+
+def a_character_among_personas(store: Store, data: Path) -> str:
+    path = next((data / "characters").glob("*.json"))
+    put(data, "personas/copy.json", path.read_bytes())
+    return "personas/copy.json is in the way of the export: "
+
+
+def a_line_that_is_no_record(store: Store, data: Path) -> str:
+    put(data, "auth/sessions.jsonl", "{ torn\n{}\n")
+    return "auth/sessions.jsonl, line 1, is in the way of the export: "
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["nothing else", "and a change"])
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        a_message_without_its_chat,
+        a_backup_beside_a_character,
+        a_character_among_personas,
+        a_line_that_is_no_record,
+    ],
+)
+def test_what_stands_in_the_way_is_named_and_a_dry_run_says_the_same(
+    small: Store, tmp_path: Path, trouble: Callable[[Store, Path], str], changed: bool
+) -> None:
+    assert export(small).switched
+    expected = trouble(small, tmp_path / "data")
+    if changed:
+        make_tag(small, name="New")
+        small.tags.update(small.tags.find_all()[0].id, {"name": "Other"})
+        small.characters.update(small.characters.find_all()[0].id, {"name": "Other"})
+        make_message(small, small.chats.find_all()[0] if "Message" not in expected else make_chat(small))
+        expected = expected.replace("2 rows", "3 rows").replace("and 1 ", "and 2 ")
+    before = everything_below(tmp_path / "data.tandem")
+    rehearsed = export(small, dry_run=True)
+    assert everything_below(tmp_path / "data.tandem") == before
+    real = export(small)
+    assert (rehearsed.exit_status, real.exit_status, real.switched) == (1, 1, False), real.as_text()
+    assert [one for one in real.problems if one.message.startswith(expected)], real.as_text()
+    assert [_as_done(one.sentence) for one in rehearsed.problems] == [one.sentence for one in real.problems]
+    assert [_as_done(one) for one in rehearsed.warnings] == real.warnings
+    assert rehearsed.as_text().find("would not switch") > 0
+    if "is in the way" in expected:
+        assert any(f"move it out of {tmp_path / 'data'}" in one.hint for one in real.problems)
+        assert not any("0 rows differ" in one.message for one in real.problems)
+
+
+def _as_done(sentence: str) -> str:
+    return sentence.replace("would be", "were").replace("would not", "do not")
+
+
+def test_of_very_many_files_in_the_way_some_are_named(small: Store, tmp_path: Path) -> None:
+    export(small)
+    for number in range(25):
+        put(tmp_path / "data", f"characters/{number}.bak", "b")
+    report = export(small)
+    assert len(report.problems) == 21
+    assert report.problems[-1].message == "So are 5 more files."
+
+
+@pytest.mark.parametrize("backend", ["sql", "dual"])
+def test_a_dry_run_finds_nothing_in_the_way_of_what_can_be_exported(tmp_path: Path, backend: str) -> None:
+    lay_database(tmp_path / "quilltap.sqlite")
+    url = f"sqlite:///{tmp_path / 'quilltap.sqlite'}"
+    nasty.fill(url, tmp_path / "public")
+    store = open_store(settings_for(tmp_path, url, encryption_master_pepper=nasty.PEPPER, backend="sql"), follow=False)
+    for _ in range(2):
+        rehearsed, real = export(store, dry_run=True), export(store)
+        assert (rehearsed.problems, real.problems) == ([], []), rehearsed.as_text()
+        assert [_as_done(one) for one in rehearsed.warnings] == real.warnings
+        assert (rehearsed.files, rehearsed.bytes, rehearsed.written) == (real.files, real.bytes, real.written)
+        if backend == "dual":  # every file is another, and some go
+            for path in sorted((tmp_path / "data").rglob("*.json*"))[::2]:
+                path.write_bytes(b"")
     store.close()
 
 
