@@ -27,6 +27,7 @@ from store.files.system import told_as_json_side
 
 FOLDER = "generations"
 FORMAT = 1
+_FIRST = "gen-000000"  # what was there before Tandem made any
 _NEXT = "current.next"  # the link before it takes its place
 _MANIFEST, _BEGUN = ".manifest.json", ".begun"  # what the names end in of what lies beside a generation
 _NUMBERED = re.compile(r"gen-([0-9]{6,})")
@@ -84,19 +85,23 @@ class Generations:
 
     # ------------------------------------------------------------------ looking
     def current(self) -> str | None:
-        """The generation in use; None while ``DATA_DIR`` is a folder of its own, or not there."""
-        target = self._system.read_link(self._side.data_dir)
-        return Path(target).name if target and Path(target).parent.name == FOLDER else None
+        """The generation in use; None while ``DATA_DIR`` is a folder or a link of a person's own, or not there."""
+        data_dir = self._side.data_dir
+        if (target := self._system.read_link(data_dir)) is None:
+            return None
+        path = data_dir.parent / target
+        is_ours = path.parent.name == FOLDER and os.path.realpath(path.parent) == os.path.realpath(self.folder)
+        return path.name if is_ours else None
 
     def all(self) -> list[Generation]:
         """Every complete generation, the newest first. One whose manifest cannot be read is left out."""
-        found = []
+        found, current = [], self.current()
         for path in sorted(self.folder.glob(f"*{_MANIFEST}"), reverse=True):
             name = path.name.removesuffix(_MANIFEST)
             with contextlib.suppress(JsonSideError):
                 told = self._told(name)
                 if (self.folder / name).is_dir():
-                    found.append(_generation(name, told, name == self.current()))
+                    found.append(_generation(name, told, name == current))
         return found
 
     def get(self, name: str) -> Generation:
@@ -201,12 +206,16 @@ class Generations:
 
     # ------------------------------------------------------------------ switching
     def switch(self, name: str) -> None:
-        """Put a complete generation in the place of the one in use, at once. A folder of Quilltap's own becomes the
-        first generation. Killed anywhere, ``DATA_DIR`` is the old one or the new one, whole."""
+        """Put a complete generation in the place of the one in use, at once. What was there before Tandem made any, be
+        it a folder or a person's own link to one, becomes the first generation. Killed anywhere, ``DATA_DIR`` is the
+        old one or the new one, whole."""
         self.get(name)
         data_dir = self._side.data_dir
-        if self._system.is_folder(data_dir) and self._system.read_link(data_dir) is None:
-            self._adopt()
+        if self._system.is_folder(data_dir):
+            if (link := self._system.read_link(data_dir)) is None:
+                self._adopt()
+            elif self.current() is None:
+                self._adopt_link(link)
         beside = self._side.own_dir / _NEXT
         with told_as_json_side(data_dir):
             with contextlib.suppress(FileNotFoundError):
@@ -217,14 +226,12 @@ class Generations:
 
     def _adopt(self) -> None:
         """Make the folder in use a generation, with one exchange of names: nothing in it is touched."""
-        path, data_dir = self.folder / "gen-000000", self._side.data_dir
-        if self._system.is_folder(path):
-            path = self.folder / f"gen-000000-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-        manifest = codec.dumps_pretty(Manifest(adopted=True).as_json(_now()))
-        write_all(self._system, self.folder, [(self._beside(path.name, _MANIFEST), manifest)])
+        data_dir = self._side.data_dir
+        path = self._for_adopted(self._target(_FIRST))  # the link that a killed try left
+        self._name_adopted(path)
         with told_as_json_side(data_dir):
             with contextlib.suppress(FileNotFoundError):
-                self._system.remove(path)  # the link that a killed try left
+                self._system.remove(path)
             self._system.link_to(self._target(path.name), path)
             try:
                 self._system.exchange(path, data_dir)
@@ -239,6 +246,30 @@ class Generations:
                 ) from error
             self._system.sync_folder(data_dir.parent)
             self._system.sync_folder(self.folder)
+
+    def _adopt_link(self, link: str) -> None:
+        """Make the folder that a person's own link leads to a generation: with a link to it, so that it stays where it
+        is and nobody deletes it."""
+        leads_to = os.path.realpath(self._side.data_dir)
+        if not os.path.isabs(link):
+            leads_to = os.path.relpath(leads_to, os.path.realpath(self.folder))
+        path = self._for_adopted(leads_to)
+        self._name_adopted(path)
+        with told_as_json_side(path):
+            if self._system.read_link(path) is None:
+                self._system.link_to(leads_to, path)
+            self._system.sync_folder(self.folder)
+
+    def _for_adopted(self, link: str) -> Path:
+        """Where an adopted generation comes to lie. A link that says this may be there already."""
+        path = self.folder / _FIRST
+        if os.path.lexists(path) and self._system.read_link(path) != link:
+            path = self.folder / f"{_FIRST}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        return path
+
+    def _name_adopted(self, path: Path) -> None:
+        manifest = codec.dumps_pretty(Manifest(adopted=True).as_json(_now()))
+        write_all(self._system, self.folder, [(self._beside(path.name, _MANIFEST), manifest)])
 
     def _target(self, name: str) -> str:
         """Where the link leads: relative, so that both folders can be moved together."""

@@ -110,3 +110,66 @@ def test_what_is_no_generation_is_not_put_in_use(store: Store, generations: Gene
     with pytest.raises(NotFoundError):
         roll_back(store, name)
     assert generations.current() == "gen-000001"
+
+
+# ------------------------------------------------------------------ a data folder that is a person's own link
+@pytest.fixture(params=["absolute", "relative", "into other generations"])
+def linked(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Store, Path]]:
+    """A store whose data folder is a link to a folder elsewhere, with a file of nobody's in it."""
+    elsewhere = tmp_path / "disk" / ("generations/gen-000001" if "into" in request.param else "files")
+    put(elsewhere, "notes.txt", "mine")
+    (tmp_path / "data").symlink_to(elsewhere if request.param == "absolute" else elsewhere.relative_to(tmp_path))
+    opened = open_test_store(tmp_path, backend="sql")
+    make_tag(opened, name="Old")
+    yield opened, elsewhere
+    opened.close()
+
+
+def test_a_folder_behind_a_persons_own_link_becomes_the_first_generation(
+    linked: tuple[Store, Path], tmp_path: Path
+) -> None:
+    store, elsewhere = linked
+    assert export(store).generation == "gen-000001"
+    generations = Generations(store.side)
+    made, found = generations.all()
+    assert (made.current, found.name, found.adopted) == (True, "gen-000000", True)
+    assert files_below(elsewhere) == {"notes.txt": b"mine"}
+    assert files_below(tmp_path / "data")["notes.txt"] == b"mine"
+    assert b"".join(generations.zipped("gen-000000")).startswith(b"PK")
+    roll_back(store, "gen-000000")
+    assert generations.current() == "gen-000000"
+    assert files_below(tmp_path / "data") == {"notes.txt": b"mine"}
+    for name in "abc":
+        change(store, name)
+        assert export(store).switched
+    assert generations.prune(keep=1) == ["gen-000003", "gen-000002", "gen-000001"]
+    assert files_below(elsewhere) == {"notes.txt": b"mine"}
+    assert [one.name for one in generations.all()] == ["gen-000004", "gen-000000"]
+
+
+def test_a_try_killed_before_the_switch_is_no_second_generation(linked: tuple[Store, Path], tmp_path: Path) -> None:
+    store, _ = linked
+    link = (tmp_path / "data").readlink()
+    assert export(store).switched
+    (tmp_path / "data").unlink()
+    (tmp_path / "data").symlink_to(link)  # as it was
+    change(store, "New")
+    assert export(store).switched
+    assert [one.name for one in Generations(store.side).all()] == ["gen-000002", "gen-000001", "gen-000000"]
+
+
+def test_another_folder_that_takes_its_place_is_a_generation_of_its_own(
+    linked: tuple[Store, Path], tmp_path: Path
+) -> None:
+    store, elsewhere = linked
+    assert export(store).switched
+    (tmp_path / "data").unlink()
+    put(tmp_path, "data/others.txt", "yours")
+    assert export(store).switched
+    adopted = [one.name for one in Generations(store.side).all() if one.adopted]
+    assert len(adopted) == 2
+    kept = {name: files_below(Generations(store.side).folder / name) for name in adopted}
+    assert sorted(map(tuple, kept.values())) == [("notes.txt",), ("others.txt",)]
+    shutil.rmtree(elsewhere)  # or its disk is not there now
+    assert export(store).unchanged
+    assert (Generations(store.side).folder / "gen-000000").is_symlink()
