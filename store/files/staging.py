@@ -84,8 +84,9 @@ class Staging:
     @property
     def foreseen(self) -> JsonSide:
         """What would be staged, and the files in use, as one JSON side to look at in a rehearsal."""
-        system = Foreseen(self._system, self._live.data_dir, self.changed, self._made_of)
-        return JsonSide(self._live.data_dir, self._live.own_dir, system)
+        live = self._live
+        seen = Foreseen(self._system, live.data_dir, self.changed, self._made_of) if self.changed else self._system
+        return JsonSide(live.data_dir, live.own_dir, seen)
 
     def brings(self, path: str) -> bool:
         """Whether this file would be new, or another."""
