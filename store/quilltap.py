@@ -50,10 +50,10 @@ def _tag(record: dict[str, Any]) -> str | None:
 def _character(record: dict[str, Any]) -> str | None:
     if reason := _uuids(record, "id", "userId", "defaultImageId", "tags"):
         return reason
-    for link in record["personaLinks"]:
+    for link in record.get("personaLinks", ()):
         if reason := _uuids(link, "personaId"):
             return f"personaLinks: {reason}"
-    for link in record["avatarOverrides"]:
+    for link in record.get("avatarOverrides", ()):
         if reason := _uuids(link, "chatId", "imageId"):
             return f"avatarOverrides: {reason}"
     return None
@@ -105,5 +105,6 @@ _RULES: dict[str, Callable[[dict[str, Any]], str | None]] = {
 
 
 def rejection(kind: str, record: dict[str, Any]) -> str | None:
-    """Why Quilltap 1.3 would refuse this valid record, as a half sentence; None when it would take it."""
+    """Why Quilltap 1.3 would refuse this valid record, as a half sentence; None when it would take it. A file may leave
+    out what has a default."""
     return _RULES[kind](record)
