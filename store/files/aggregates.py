@@ -1,10 +1,13 @@
 """Many records in one file, and beside it, line by line, those that would make Quilltap refuse the whole file."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from store import codec
 from store.documents.base import Document, with_unknown
 from store.errors import StoreError, UnreadableError
 from store.files.forms import Form, LinesForm, Piece
@@ -16,6 +19,7 @@ from store.files.shelves import (
     Entry,
     Plan,
     Record,
+    parse_json,
     read_or_none,
     understand,
 )
@@ -23,6 +27,7 @@ from store.files.system import Signature, System
 from store.quilltap import rejection
 
 _LINES = LinesForm()
+_BEGINS_WITH_VERSION = re.compile(rb'\{\s*"version":\s*[0-9]+\s*,')  # as nearly every file does
 
 
 def by_creation(record: Record) -> tuple[str, ...]:
@@ -61,6 +66,11 @@ class Aggregate:
         self._by_kind = {section.kind: section for section in sections}
         name = side_name or path.rpartition("/")[2].partition(".")[0]
         self.side_path = f"extras/{name}.jsonl"
+
+    @property
+    def list_names(self) -> tuple[str, ...]:
+        """The lists of the object that holds its records; none where those are lines."""
+        return tuple(section.list_name for section in self._sections if section.list_name)
 
     def folders(self) -> tuple[str, ...]:
         return (self.path.rpartition("/")[0], "extras")
@@ -230,8 +240,22 @@ class Aggregate:
                 refused.append(record)
             else:
                 good.setdefault(section.list_name, []).append(record)
-        new = self._form.render(old, self.path, good, contents.rest)
+        new = self._form.render(self._with_version(old), self.path, good, contents.rest)
         return new, _LINES.render(None, self.side_path, {"": refused}, contents.side_rest)
+
+    def _with_version(self, old: bytes | None) -> bytes | None:
+        """The file without a version that is no number: Quilltap would take the file for empty."""
+        if old is None or not self.path.endswith(".json") or _BEGINS_WITH_VERSION.match(old):
+            return old
+        wrapper = parse_json(self.path, old)
+        if not isinstance(wrapper, dict) or is_version(wrapper.get("version", 1)):
+            return old
+        return codec.dumps({key: value for key, value in wrapper.items() if key != "version"})
+
+
+def is_version(value: Any) -> bool:
+    """Whether Quilltap takes this for the version of a file: any number."""
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
 def _id_of(record: Any) -> str | None:

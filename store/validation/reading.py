@@ -12,6 +12,7 @@ from sqlalchemy import Table
 from store import codec, rows
 from store.documents.base import EPOCH, Document
 from store.errors import InvalidRecordError, StoreError, UnreadableError
+from store.files.aggregates import Aggregate, is_version
 from store.files.shelves import Entry, Record, Shelf, parse_object, read_or_none
 from store.files.side import JsonSide
 from store.mapping import MAPPINGS, Mapping, Row, Rows
@@ -105,19 +106,27 @@ def kind_of(shelf: Shelf, record_id: str | None, found: Found) -> str:
 
 
 def compare_wrapper(shelf: Shelf, found: Found, in_file: Outcome) -> None:
-    """The dates of a file are those of its records."""
-    path = getattr(shelf, "path", "")
-    if not path.endswith(".json") or path not in found.files or any(bad[0] == path for bad in found.bad):
+    """The dates of a file are those of its records, and its version is a number. What else lies around its lists is
+    somebody else's."""
+    if not isinstance(shelf, Aggregate) or not shelf.path.endswith(".json"):
+        return
+    path = shelf.path
+    if path not in found.files or any(bad[0] == path for bad in found.bad):
         return
     with contextlib.suppress(UnreadableError):
         wrapper = parse_object(path, found.files[path])
-        records = [one for several in wrapper.values() if isinstance(several, list) for one in several]
+        records = [one for name in shelf.list_names for one in wrapper.get(name, ())]
         for name, choose in (("createdAt", min), ("updatedAt", max)):
             wanted = choose((one[name] for one in records if isinstance(one.get(name), str)), default=EPOCH)
-            if wrapper.get(name) != wanted:
-                model = MAPPINGS[shelf.kinds[0]].model
-                difference = Difference(model, path, name, wanted, wrapper.get(name), FILE, path)
-                in_file.derived.append(Derived(difference))
+            _compare_in_wrapper(shelf, path, name, wanted, wrapper.get(name), in_file)
+        if not is_version(version := wrapper.get("version", 1)):
+            _compare_in_wrapper(shelf, path, "version", 1, version, in_file)
+
+
+def _compare_in_wrapper(shelf: Shelf, path: str, name: str, wanted: Any, there: Any, in_file: Outcome) -> None:
+    if there != wanted:
+        model = MAPPINGS[shelf.kinds[0]].model
+        in_file.derived.append(Derived(Difference(model, path, name, wanted, there, FILE, path)))
 
 
 def read_shelf(side: JsonSide, shelf: Shelf) -> Found:
