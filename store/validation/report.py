@@ -254,6 +254,8 @@ class Report:
     def verdict(self) -> str:
         """What was found, in a sentence."""
         what = "the same records" if self.quick else "the same"
+        if self.quick and MESSAGES.model in self.models:  # which a quick look only counts
+            what += " and as many messages"
         if not self.exit_status:
             return f"Both sides hold {what}."
         found = (

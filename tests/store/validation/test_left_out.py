@@ -82,3 +82,11 @@ def test_a_list_of_somebody_elses_stays_when_its_file_is_written(world: World, t
     assert (whole["pinned"], whole["version"], whole["tags"][1]["name"]) == (["a"], 1, "Other")
     assert validate_all_data(store).exit_status == 0
     store.close()
+
+
+# ---------------------------------------------------------------------- the quick look
+def test_the_quick_look_says_what_it_looked_at(world: World, data: Path) -> None:
+    assert world.validated(data, quick=True).verdict == "Both sides hold the same records and as many messages."
+    only = world.validated(data, quick=True, only=("Tag",))
+    assert only.verdict == "Both sides hold the same records."
+    assert world.validated(data).verdict == "Both sides hold the same."
