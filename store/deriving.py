@@ -138,7 +138,7 @@ def _plan_whole(
     there = connection.scalar(sa.select(chats.c.id).where(chats.c.id == chat_id)) is not None
     there = there or (gone is not None and chat_id not in gone)
     unfit: list[StoreError] = []
-    records = log_records(connection, chat_id, unfit) if there else None
+    records = log_records(connection, chat_id, unfit, in_their_place=True) if there else None
     try:
         plan = side.plan_log(chat_id, records)
     except JsonSideError as error:
@@ -164,8 +164,11 @@ def _added(
     return {chat_id: sorted(records, key=logs.order) for chat_id, records in by_chat.items()}
 
 
-def log_records(connection: Connection, chat_id: str, unfit: list[StoreError]) -> Iterator[Record]:
-    """Every message of a chat in its order, a block at a time; those that no file can hold go to ``unfit``."""
+def log_records(
+    connection: Connection, chat_id: str, unfit: list[StoreError], *, in_their_place: bool = False
+) -> Iterator[Record]:
+    """Every message of a chat in its order, a block at a time; those that no file can hold go to ``unfit``.
+    ``in_their_place``: of those it is said that the lines stay which the file has of them."""
     ids = sa.select(messages.c.id, messages.c.createdAt, messages.c.swipeIndex).where(messages.c.chatId == chat_id)
     keyed = [
         (str(made), (-1,) if swipe is None else (0, swipe), str(one), one)
@@ -181,3 +184,5 @@ def log_records(connection: Connection, chat_id: str, unfit: list[StoreError]) -
                 yield MESSAGES.check(loaded[message_id])[1]
             except InvalidRecordError as error:
                 unfit.append(error)
+                if in_their_place:
+                    yield logs.as_it_is(message_id)

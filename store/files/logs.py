@@ -9,6 +9,7 @@ anew.
 import io
 import re
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -241,7 +242,8 @@ def plan_whole(
     """What has to be written so that a chat's file holds these messages, in their order, and the torn tail that goes
     with it. None: there is no chat. ``known_good`` is only asked where something is bad.
 
-    Events that are no messages keep their place in time. A file with damage in its middle is not written: refused.
+    Events that are no messages keep their place in time, and so do the lines of messages that stay ``as_it_is``. A file
+    with damage in its middle is not written: refused.
     """
     path, entity = log_path(chat_id), ("log", chat_id)
     try:
@@ -259,11 +261,19 @@ def plan_whole(
         return Plan({}, {entity: error}), b""
     if records is None:
         return Plan({path: None}, {}), log.torn
-    new = _rewritten(old or b"", kept.merged(records))
+    staying: set[str] = set()
+    new = _rewritten(old or b"", kept.merged(records, staying))
+    if old and staying:
+        new = _with_lines(path, old, old if new is None else new, staying)
     if old is None or new is not None:
         return Plan({path: new or b""}, {}), log.torn
     # Perhaps a killed process wrote it, and it is not on the disk yet.
     return Plan({path: Append(len(old), b"")}, {}), b""
+
+
+def as_it_is(message_id: str) -> Record:
+    """In the place of a message of which no line can be made: the line that the file has of it stays."""
+    return {"id": message_id}
 
 
 def _read_kept(path: str, data: bytes, known_good: int | None) -> "tuple[Log, _Kept]":
@@ -288,6 +298,31 @@ def _rewritten(old: bytes, lines: Iterable[bytes]) -> bytes | None:
     return new.getvalue()
 
 
+def _with_lines(path: str, old: bytes, new: bytes, staying: set[str]) -> bytes | None:
+    """The new file with those lines of the old one byte for byte, each before what comes after it; None when that is
+    what there was."""
+    found = [event for event in scan(Log(), path, old) if event.document and event.document.id in staying]
+    left = deque(sorted((one for one in found if isinstance(one.document, Message)), key=_key))
+    lines = []
+    for number, piece in enumerate(new.split(b"\n")[:-1], start=1):
+        while left and _is_behind(_event(path, piece, number), left[0]):
+            lines.append(left.popleft().data)
+        lines.append(piece)
+    whole = b"".join(one + b"\n" for one in [*lines, *(event.data for event in left)])
+    return None if whole == old else whole
+
+
+def _key(event: Event) -> Key:
+    return order(event.record)
+
+
+def _is_behind(event: Event, other: Event) -> bool:
+    """Whether an event comes after a message."""
+    if isinstance(event.document, Message):
+        return _key(event) > _key(other)
+    return _moment(event) >= str(other.record["createdAt"])
+
+
 class _Kept:
     """What of a file's events outlives writing it anew: those that are no messages, and of messages the keys that a
     later Quilltap added."""
@@ -303,9 +338,13 @@ class _Kept:
         elif known(Message, event.record) != event.record:
             self._grown[event.document.id] = _without_crc(event.record)
 
-    def merged(self, records: Iterable[Record]) -> Iterator[bytes]:
-        """The lines of the new messages, and between them what else the file holds."""
+    def merged(self, records: Iterable[Record], staying: set[str]) -> Iterator[bytes]:
+        """The lines of the new messages, and between them what else the file holds. The ids of those whose lines stay
+        go to ``staying``."""
         for record in records:
+            if "type" not in record:
+                staying.add(record["id"])
+                continue
             while self._others and _moment(self._others[0]) < record["createdAt"]:
                 yield self._others.pop(0).data + b"\n"
             if record["id"] in self._grown:
