@@ -6,6 +6,7 @@ Anything else that is bad is damage: it is told by its line, its neighbours stay
 anew.
 """
 
+import errno
 import io
 import re
 import zlib
@@ -161,9 +162,7 @@ class Tail:
 def tail(system: System, root: Path, chat_id: str) -> Tail | None:
     """The end of a chat's file, read without the rest; None without a file. Raises UnreadableError."""
     path = log_path(chat_id)
-    try:
-        size = system.signature(root / path).size
-    except FileNotFoundError:
+    if (size := _size(system, root / path)) is None:
         return None
     data, start = _last_lines(system, root / path, size, 1)
     whole = data.rfind(b"\n") + 1
@@ -177,6 +176,18 @@ def tail(system: System, root: Path, chat_id: str) -> Tail | None:
     return Tail(start + whole, torn or key is None, key)
 
 
+def _size(system: System, path: Path) -> int | None:
+    """How long a file is; None without one, also where no file can have its name."""
+    try:
+        return system.signature(path).size
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None
+        raise
+
+
 def plan_append(end: Tail, records: list[Record]) -> Append | None:
     """What to append; None when the file has to be looked at as a whole, because a message belongs further up."""
     if end.torn or (end.key is not None and records and order(records[0]) <= end.key):
@@ -187,9 +198,7 @@ def plan_append(end: Tail, records: list[Record]) -> Append | None:
 def last(system: System, root: Path, chat_id: str, count: int) -> list[Message]:
     """The last messages of a chat's file in their order, read from its end. Bad lines are passed over."""
     path = log_path(chat_id)
-    try:
-        size = system.signature(root / path).size
-    except FileNotFoundError:
+    if (size := _size(system, root / path)) is None:
         return []
     wanted = count
     while True:  # what is no message, or bad, is passed over
@@ -204,9 +213,7 @@ def good_size(system: System, root: Path, chat_id: str, known_good: int | None) 
     """How much of a chat's file the index may vouch for; 0 without a file. Behind what it has vouched for, a bad line
     is what a crash left; if it vouched for that too, it would be damage from then on."""
     path = log_path(chat_id)
-    try:
-        size = system.signature(root / path).size
-    except FileNotFoundError:
+    if (size := _size(system, root / path)) is None:
         return 0
     if known_good is None or not 0 < known_good < size:
         return size
@@ -251,7 +258,7 @@ def plan_whole(
         if old is None:
             if records is None:
                 return Plan({}, {}), b""
-            check_name(path)
+            check_name(path, "chat")
         log, kept = _read_kept(path, old or b"", None)
         if log.bad:
             log, kept = _read_kept(path, old or b"", known_good())

@@ -168,11 +168,11 @@ def _in_utc(record: Any, understood: Any) -> Any:
     return understood if is_moment else record
 
 
-def check_name(path: str) -> None:
-    """Raise InvalidRecordError when no file can have this name."""
+def check_name(path: str, noun: str = "record") -> None:
+    """Raise InvalidRecordError when no file can have this name. ``noun``: what would lie in it."""
     name = path.rpartition("/")[2]
     if len(name) > LONGEST_NAME:
-        raise InvalidRecordError(f"The record {name[:40]}…", {"id": "it is too long for the name of a file"})
+        raise InvalidRecordError(f"The {noun} {name[:40]}…", {"id": "it is too long for the name of a file"})
 
 
 def file_name(record_id: str) -> str:
@@ -221,7 +221,7 @@ class OwnFiles:
                 old = read_or_none(system, root, path)
                 if old is None:
                     if record is not None:
-                        check_name(path)
+                        check_name(path, self._document.noun)
                         plan.files[path] = codec.dumps_pretty(record)
                     continue
                 entries, bad = self.parse(path, old)

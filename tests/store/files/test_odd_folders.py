@@ -1,12 +1,14 @@
-"""A message whose row makes no line: the line that the file of its chat has stays."""
+"""What chats' files cannot hold as it is: a message whose row makes no line, an id too long for a name."""
 
 from pathlib import Path
 
 import pytest
 
 from store import Store
+from store.exporting import export
 from store.files import logs
 from store.files.replace import Append
+from store.files.shelves import Entry
 from store.files.system import System
 from store.repair_plan import plan_repair
 from store.repairing import repair
@@ -99,3 +101,47 @@ def said(store: Store, chat_id: str) -> list[str]:
     log = store.side.read_log(chat_id)
     assert log is not None
     return [event.record["content"] for event in log.messages]
+
+
+# ------------------------------------------------------------------ an id too long for a name
+LONG = "c" * 250  # with .jsonl behind it
+
+
+def with_a_long_id(store: Store) -> None:
+    """A chat with a message, and a neighbour that changes, all by another program."""
+    chat = make_chat(store)
+    neighbour = make_message(store, chat, "Hello.")
+    columns = '"userId", "characterId", "connectionProfileId", title, "createdAt", "updatedAt"'
+    by_another_program(store, f"INSERT INTO chats (id, {columns}) SELECT :a, {columns} FROM chats", LONG)
+    columns = 'role, content, "createdAt"'
+    told = f"INSERT INTO messages (id, \"chatId\", {columns}) SELECT 'm', :a, {columns} FROM messages"
+    by_another_program(store, told, LONG)
+    by_another_program(store, "UPDATE messages SET content = 'changed' WHERE id = :a", neighbour.id)
+
+
+def test_neighbours_of_a_chat_with_too_long_an_id_follow_and_are_exported(opener: Opener, tmp_path: Path) -> None:
+    store = opener("dual")
+    with_a_long_id(store)
+    store.catch_up()
+    (chat_id,) = store.side.log_ids()
+    assert said(store, chat_id) == ["changed"]
+    assert {LONG, chat_id} == {one.id for one in store.side.entries("chat") if isinstance(one, Entry)}
+    assert any(f"The chat {LONG[:40]}" in one.message and "too long" in one.message for one in store.problems())
+    report = validate_all_data(store)
+    assert [(one.model, one.id, one.field) for one in report.differences] == [("Message", "m", None)], report.as_text()
+    assert repair(store, plan_repair(report.affected, "sql", store)).models["Message"].equal == 1
+    exported = export(store, dry_run=True)
+    assert any(f"The chat {LONG[:40]}" in one.message and "too long" in one.message for one in exported.problems)
+
+
+def test_of_a_file_that_no_name_can_have_there_is_no_end(tmp_path: Path) -> None:
+    system = System()
+    assert logs.tail(system, tmp_path, LONG) is None
+    assert logs.last(system, tmp_path, LONG, 3) == []
+    assert logs.good_size(system, tmp_path, LONG, None) == 0
+
+
+def test_what_else_hides_the_end_of_a_file_is_told(put_chat: PutChat, tmp_path: Path) -> None:
+    put_chat(FIRST)
+    with pytest.raises(NotADirectoryError):
+        logs.tail(System(), tmp_path / PATH, CHAT)
