@@ -255,7 +255,12 @@ def roll_back(store: Store, name: str) -> Step:
     store.audit.note("rollback", "generation", name, title=name, message=f"Before, {before} was in use.")
     if store.settings.data_backend == "json":
         store.following.tie()
-    elif store.following.belongs():
+        return Step(
+            False,
+            "These files count now, and the database comes to hold what they do.",
+            "What still waits is on the home page; validate afterwards.",
+        )
+    if store.following.belongs():
         store.following.end()  # or a later start in `json` mode would take from SQL what the older files lack
     if store.settings.data_backend == "sql":
         return Step(
@@ -263,4 +268,4 @@ def roll_back(store: Store, name: str) -> Step:
             "Tandem works on the database alone, which was not touched.",
             "The files may differ from it: validate, then export, or import them with --merge.",
         )
-    return store.look() if store.settings.data_backend == "dual" else store.step
+    return store.look()
