@@ -169,11 +169,11 @@ def test_without_scripts_a_reload_shows_how_far_it_is(furnished: Running, enter:
     page.goto(f"{furnished.address}/admin/validation/")
     page.get_by_role("button", name="Quick look").click()
     for _ in range(200):
-        if page.locator(".notice", has_text="Both sides hold the same records.").count():
+        if page.locator(".notice", has_text="Both sides hold the same records and as many messages.").count():
             break
         page.wait_for_timeout(100)
         page.reload()
-    expect(page.locator(".notice", has_text="Both sides hold the same records.")).to_be_visible()
+    expect(page.locator(".notice", has_text="Both sides hold the same records and as many messages.")).to_be_visible()
 
 
 def wait_until_nothing_waits(page: Page, running: Running) -> None:
